@@ -1,0 +1,12 @@
+"""The REST API: what server SDKs call.
+
+================  ====================================================================
+`authentication`  which app a request is for, and that it may
+`endpoint`        what every endpoint shares: methods, JSON out, errors as plain text
+`parameters`      what requests say: query, JSON body, `info`
+`events`          triggering
+`channels`        what is occupied, and by how many
+`users`           who is present
+`site`            the tree of resources; the HTTP server around it
+================  ====================================================================
+"""

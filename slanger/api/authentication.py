@@ -1,0 +1,112 @@
+"""Which app a REST request is for, and that it may ("REST API": authentication).
+
+The signature covers method, path and query; the query's `body_md5` covers the body, and is checked against it here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import unquote
+
+from slanger.api.parameters import Pairs, first, read_form_query, read_query
+from slanger.domain.apps import App, Apps
+from slanger.protocol import signing
+from slanger.protocol.errors import BadRequest, NotFound, Unauthorized
+from slanger.protocol.names import AUTH_WINDOW
+
+VERSION = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """What of a request counts for authentication, as it came over the wire.
+
+    :param path: without the query, still percent-encoded.
+    :param query: what follows the question mark.
+    """
+
+    method: str
+    path: str
+    query: bytes
+    body: bytes
+
+
+def authenticate(request: SignedRequest, app_id: str, apps: Apps, now: float) -> App:
+    """Find the app a request is for.
+
+    :param app_id: as the path names it.
+    :param now: the time, in seconds since 1970.
+    :raises NotFound: no app has this id.
+    :raises BadRequest: no app has this key.
+    :raises Unauthorized: with the reason.
+    """
+    if not apps.any_answers_to(app_id):
+        raise NotFound(f"404 NOT FOUND: no app has the id {app_id!r}")
+    pairs = [(key.lower(), value) for key, value in read_query(request.query)]
+    app = apps.with_key(_required(pairs, "auth_key"))
+    if app is None:
+        raise BadRequest("Unknown auth_key")
+    if not app.answers_to(app_id):
+        raise NotFound(f"404 NOT FOUND: the app with this auth_key does not have the id {app_id!r}")
+    _check_version(first(pairs, "auth_version"))
+    _check_timestamp(first(pairs, "auth_timestamp"), now)
+    _check_signature(request, app, _required(pairs, "auth_signature"))
+    _check_body(request.body, first(pairs, "body_md5"))
+    return app
+
+
+def _required(pairs: Pairs, key: str) -> str:
+    value = first(pairs, key)
+    if not value:
+        raise Unauthorized(f"Missing parameter: {key}")
+    return value
+
+
+def _check_version(version: str | None) -> None:
+    if not version:
+        raise Unauthorized("Version required")
+    if version != VERSION:
+        raise Unauthorized("Version not supported")
+
+
+def _check_timestamp(text: str | None, now: float) -> None:
+    """A signature is good for ten minutes, whichever clock is wrong."""
+    if not text:
+        raise Unauthorized("Timestamp required")
+    if not (text.isascii() and text.isdigit() and len(text) <= 11):
+        raise Unauthorized("Timestamp invalid: expected the seconds since 1970 as an integer")
+    if abs(now - int(text)) >= AUTH_WINDOW:
+        raise Unauthorized(
+            f"Timestamp expired: Given timestamp ({_iso(int(text))})"
+            f" not within {AUTH_WINDOW}s of server time ({_iso(int(now))})"
+        )
+
+
+def _check_signature(request: SignedRequest, app: App, signature: str) -> None:
+    """Accept the signature of the request as the SDK knew it, before the HTTP library encoded it.
+
+    SDKs sign values unencoded; some libraries then encode the path, or a comma, or write a space as ``+``.
+    """
+    for path in dict.fromkeys((request.path, unquote(request.path))):
+        for read in (read_query, read_form_query):
+            if signing.verify(app.secret, signing.request_string(request.method, path, read(request.query)), signature):
+                return
+    expected = signing.request_string(request.method, request.path, read_query(request.query)).replace("\n", "\\n")
+    raise Unauthorized(
+        f'Invalid signature: you should have sent HmacSHA256Hex("{expected}", your_secret_key),'
+        f' but you sent "{signature}"'
+    )
+
+
+def _check_body(body: bytes, digest: str | None) -> None:
+    """A body needs its digest; a digest may come without a body (the Python SDK sends one with every GET)."""
+    if digest is None:
+        if body:
+            raise Unauthorized("Missing parameter: body_md5")
+    elif not signing.same(signing.body_digest(body), digest):
+        raise Unauthorized("Invalid body_md5: it is not the MD5 of the body that was received")
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

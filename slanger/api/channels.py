@@ -1,0 +1,44 @@
+"""What is occupied, and by how many ("REST API": GET channels)."""
+
+from __future__ import annotations
+
+from slanger.api.endpoint import Answer, Api, Call, Endpoint
+from slanger.api.events import ATTRIBUTES, attributes
+from slanger.api.parameters import first, read_info
+from slanger.protocol.errors import BadRequest
+from slanger.protocol.names import channel_fault, is_presence
+
+
+class Channels(Endpoint):
+    """`/apps/ID/channels`."""
+
+    async def get(self, call: Call) -> Answer:
+        """List the occupied channels."""
+        prefix = first(call.query, "filter_by_prefix") or ""
+        info = read_info(first(call.query, "info"), ATTRIBUTES)
+        if "user_count" in info and not is_presence(prefix):
+            raise BadRequest(
+                "Cannot retrieve the user count unless filter_by_prefix begins with presence-:"
+                " only presence channels have users"
+            )
+        occupied = await self.api.registry.occupied(call.app, prefix)
+        return {"channels": {channel: attributes(counts, info) for channel, counts in occupied.items()}}
+
+
+class Channel(Endpoint):
+    """`/apps/ID/channels/NAME`."""
+
+    def __init__(self, api: Api, app_id: str, channel: str) -> None:
+        super().__init__(api, app_id)
+        self._channel = channel
+
+    async def get(self, call: Call) -> Answer:
+        """Describe one channel, occupied or not."""
+        fault = channel_fault(self._channel, call.app.channel_name_length)
+        if fault:
+            raise BadRequest(fault)
+        info = read_info(first(call.query, "info"), ATTRIBUTES)
+        if "user_count" in info and not is_presence(self._channel):
+            raise BadRequest("Cannot retrieve the user count unless the channel is a presence channel")
+        counts = (await self.api.registry.counts(call.app, [self._channel]))[self._channel]
+        return {"occupied": counts.subscriptions > 0, **attributes(counts, info)}

@@ -1,0 +1,96 @@
+"""The paths of the API, and the HTTP server around them."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request, Site
+
+from slanger.api.channels import Channel, Channels
+from slanger.api.endpoint import Api, Nowhere, reply
+from slanger.api.events import ChannelEvents, Events
+from slanger.api.users import ChannelUsers
+from slanger.protocol.names import REQUEST_BODY_BYTES
+
+PATIENCE_BYTES = 16 * REQUEST_BODY_BYTES
+"""Bytes of a body that is too large which are read and thrown away, so that the answer can be heard."""
+
+
+class Root(Resource):
+    """All paths of the API; parts come percent-decoded."""
+
+    isLeaf = True
+
+    def __init__(self, api: Api) -> None:
+        super().__init__()
+        self._api = api
+
+    def render(self, request: Request) -> Any:
+        """Let the endpoint of a path answer."""
+        path = [part.decode("utf-8", "replace") for part in request.postpath or ()]
+        return self.endpoint(path).render(request)
+
+    def endpoint(self, path: list[str]) -> IResource:
+        """Find the endpoint of a path."""
+        match path:
+            case ["apps", app_id, "events"]:
+                return Events(self._api, app_id)
+            case ["apps", app_id, "channels"]:
+                return Channels(self._api, app_id)
+            case ["apps", app_id, "channels", channel]:
+                return Channel(self._api, app_id, channel)
+            case ["apps", app_id, "channels", channel, "users"]:
+                return ChannelUsers(self._api, app_id, channel)
+            case ["apps", app_id, "channels", channel, "events"]:
+                return ChannelEvents(self._api, app_id, channel)
+        return Nowhere()
+
+
+class ApiRequest(Request):
+    """A request whose body is bounded, and whose faults are told in plain text."""
+
+    content: BytesIO
+    _body_bytes = 0
+
+    def gotLength(self, length: int | None) -> None:
+        """Keep the body in memory: it is small, or it is not kept."""
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Keep a part of the body, up to one byte more than is allowed; that byte has the request refused."""
+        self._body_bytes += len(data)
+        if self._body_bytes > PATIENCE_BYTES:
+            self.channel.loseConnection()
+        self.content.write(data[: max(0, REQUEST_BODY_BYTES + 1 - self.content.tell())])
+
+    def process(self) -> None:
+        """Answer, unless the caller was hung up on."""
+        if self._body_bytes <= PATIENCE_BYTES:
+            super().process()
+
+    def setHeader(self, name: str | bytes, value: str | bytes) -> None:
+        """Set a header; what server this is, is nobody's business."""
+        if name not in (b"Server", "Server"):
+            super().setHeader(name, value)
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """Answer a fault of ours; it stays in the log."""
+        self._log.failure("answering {method} {path} failed", reason, method=self.method, path=self.path)
+        reply(self, 500, "500 INTERNAL SERVER ERROR")
+        return reason
+
+
+class ApiSite(Site):
+    """The HTTP server of the API. It keeps no access log, and never looks for form fields in a body."""
+
+    noisy = False
+
+    def __init__(self, api: Api, reactor: IReactorTime) -> None:
+        super().__init__(Root(api), requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)
+
+    def log(self, request: Request) -> None:
+        """Keep no access log."""

@@ -1,0 +1,28 @@
+"""Who is present ("REST API": GET users)."""
+
+from __future__ import annotations
+
+from slanger.api.endpoint import Answer, Api, Call, Endpoint
+from slanger.protocol.errors import BadRequest
+from slanger.protocol.names import channel_fault, is_presence
+
+
+class ChannelUsers(Endpoint):
+    """`/apps/ID/channels/NAME/users`."""
+
+    def __init__(self, api: Api, app_id: str, channel: str) -> None:
+        super().__init__(api, app_id)
+        self._channel = channel
+
+    async def get(self, call: Call) -> Answer:
+        """List the distinct users on a presence channel."""
+        extraneous = sorted({key for key, _ in call.query if not key.startswith("auth_") and key != "body_md5"})
+        if extraneous:
+            raise BadRequest(f"The following query string parameters are extraneous: {', '.join(extraneous)}")
+        fault = channel_fault(self._channel, call.app.channel_name_length)
+        if fault:
+            raise BadRequest(fault)
+        if not is_presence(self._channel):
+            raise BadRequest("Users can only be retrieved for presence channels")
+        users = await self.api.registry.users(call.app, self._channel)
+        return {"users": [{"id": user_id} for user_id in users]}

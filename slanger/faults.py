@@ -1,0 +1,12 @@
+"""Why the server does not start."""
+
+
+class StartupFault(SystemExit, Exception):
+    """A fault at start, in one sentence.
+
+    It is a `SystemExit`, so that Python prints the sentence, and no traceback, to stderr and exits with 1. It is an
+    `Exception`, so that twistd removes its pid file and tells the process that waits for the daemon.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(f"slanger: {sentence}")

@@ -1,0 +1,165 @@
+"""The seams of the house. Whoever reads only this module knows how the parts meet.
+
+::
+
+    transports ──ISubscribers──▶ services ──IBroker──▶ brokers
+        ▲                         │  ▲ │                  │
+        └──────────IWire──────────┘  │ └◀──────INode──────┘
+    api ──────────IRegistry──────────┘
+
+A transport accepts a connection and hands its wire to `ISubscribers`, which answers with an `IConnected`. To the
+`IRegistry`, the only writer of channel state, the same client is an `ISubscriber` that joins and leaves channels. What
+concerns other nodes goes through the `IBroker`, which speaks back to this node as `INode`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from slanger.domain.apps import App
+from slanger.domain.channels import Counts
+from slanger.protocol.errors import Code, SubscriptionRefused
+from slanger.protocol.messages import Member, Message
+
+
+class IWire(Interface):
+    """The way to one client, whatever carries it. Nothing here raises or blocks."""
+
+    peer: str = Attribute("The client's address, for the log.")
+
+    def send(message: Message) -> None:
+        """Send a text; those of one reactor turn leave together, in order. After a close they are dropped."""
+
+    def ping() -> None:
+        """Make the client show a sign of life, by means that every official client answers."""
+
+    def close(code: Code, reason: str) -> None:
+        """Send what is waiting, then end the connection with a close code; `IConnected.gone` follows."""
+
+
+class IConnected(Interface):
+    """One connected client, as its transport sees it."""
+
+    def receive(text: bytes) -> None:
+        """Take one message of the client."""
+
+    def heard() -> None:
+        """Note a sign of life: any bytes, ping and pong frames included."""
+
+    def gone() -> None:
+        """Learn that the connection is lost. Comes once, and last."""
+
+
+class ISubscriber(Interface):
+    """One connected client, as the registry sees it."""
+
+    socket_id: str = Attribute("Its id, unique in the cluster.")
+    app: App = Attribute("The app it connected to.")
+
+    def send(message: Message) -> None:
+        """Pass a text to the wire."""
+
+    def joined(channel: str, data: str) -> None:
+        """Learn that it is on a channel from now on; `data` is the roster on a presence channel."""
+
+    def refused(refusal: SubscriptionRefused) -> None:
+        """Learn that it cannot join a channel."""
+
+
+class ISubscribers(Interface):
+    """The door for new connections."""
+
+    def connect(wire: IWire, key: str, version: str | None) -> IConnected:
+        """Let a client in; `connection_established` is on the wire when this returns.
+
+        :param key: the app key of its URL.
+        :param version: the `protocol` parameter as it stood in the URL.
+        :raises ConnectionRefused: no such app, or no such protocol version.
+        """
+
+
+class IRegistry(Interface):
+    """Who is on which channel; the only writer of that."""
+
+    def join(subscriber: ISubscriber, channel: str, member: Member | None) -> None:
+        """Put a subscriber on a channel. The answer is its `joined`, or its `refused`, now or later.
+
+        It gets exactly the events published after `joined`.
+        """
+
+    def leave(subscriber: ISubscriber, channel: str, member: Member | None) -> None:
+        """Take a subscriber off a channel, also when its `join` is still under way. It gets nothing more."""
+
+    def publish(app: App, channel: str, event: str, data: str, exclude: str | None, user_id: str | None) -> None:
+        """Send an event to a channel's subscribers everywhere, save the one whose socket id is `exclude`."""
+
+    def counts(app: App, channels: Sequence[str]) -> Deferred[Mapping[str, Counts]]:
+        """Count who is on these channels; each of them is in the answer."""
+
+    def occupied(app: App, prefix: str) -> Deferred[Mapping[str, Counts]]:
+        """Count who is on each occupied channel whose name begins so."""
+
+    def users(app: App, channel: str) -> Deferred[Sequence[str]]:
+        """Name the users on a presence channel."""
+
+
+class INode(Interface):
+    """This node, as its broker sees it."""
+
+    def deliver(app: App, channel: str, message: Message, exclude: str | None) -> None:
+        """Hand an event of another node to this node's subscribers."""
+
+    def member_added(app: App, channel: str, member: Member) -> None:
+        """Tell this node's subscribers that a user's first connection in the cluster joined."""
+
+    def member_removed(app: App, channel: str, user_id: str) -> None:
+        """Tell this node's subscribers that a user's last connection in the cluster left."""
+
+    def channels(app: App) -> Iterable[str]:
+        """Name the channels that this node has subscribers on."""
+
+    def subscriptions(app: App, channel: str) -> int:
+        """Count this node's subscribers on a channel."""
+
+
+class IBroker(Interface):
+    """What ties this node to its peers. It decides, once for the cluster, who is first in and who is last out.
+
+    Nothing here raises. Calls for one channel take effect in the order they were made.
+    """
+
+    def attach(node: INode) -> None:
+        """Learn which node to speak to; comes once, before anything else."""
+
+    def open(app: App, channel: str) -> None:
+        """Learn that this node has its first subscriber on a channel: events of other nodes are wanted."""
+
+    def close(app: App, channel: str) -> None:
+        """Learn that this node's last subscriber left a channel."""
+
+    def publish(app: App, channel: str, message: Message, exclude: str | None) -> None:
+        """Send an event to the other nodes; this node's subscribers have it already."""
+
+    def enter(app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
+        """Let a connection keep a user present.
+
+        Where it is the user's first, `INode.member_added` is called on each node before this fires.
+
+        :return: the roster, ready to be sent, the user included. It fails with `SubscriptionRefused` where the
+            channel is full.
+        """
+
+    def leave(app: App, channel: str, user_id: str, socket_id: str) -> None:
+        """Let go of a user. Where it was his last connection, `INode.member_removed` is called on each node."""
+
+    def counts(app: App, channels: Sequence[str]) -> Deferred[Mapping[str, Counts]]:
+        """Answer `IRegistry.counts`."""
+
+    def occupied(app: App, prefix: str) -> Deferred[Mapping[str, Counts]]:
+        """Answer `IRegistry.occupied`."""
+
+    def users(app: App, channel: str) -> Deferred[Sequence[str]]:
+        """Answer `IRegistry.users`."""

@@ -1,0 +1,193 @@
+"""JSON text to messages and back: the only place that knows about doubly encoded data.
+
+Decoding checks as it reads and never lets anything but `MessageRefused` out, whatever the bytes are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from slanger.protocol.errors import Code, MessageRefused, SubscriptionRefused
+from slanger.protocol.messages import (
+    ESTABLISHED,
+    INTERNAL_SUBSCRIPTION_ERROR,
+    MEMBER_ADDED,
+    MEMBER_REMOVED,
+    NOTHING,
+    PONG,
+    SUBSCRIPTION_ERROR,
+    SUBSCRIPTION_SUCCEEDED,
+    ClientEvent,
+    ErrorEvent,
+    Established,
+    Event,
+    Fault,
+    Frame,
+    Member,
+    MemberAdded,
+    MemberRemoved,
+    Message,
+    Presence,
+    RosterData,
+    Subscribe,
+    SubscriptionFault,
+    Unsubscribe,
+)
+
+T = TypeVar("T")
+
+UNREADABLE = (ValueError, RecursionError)
+"""What decoding raises: malformed or mistyped JSON, bad UTF-8, and nesting without end."""
+
+_frame = msgspec.json.Decoder(Frame)
+_subscribe = msgspec.json.Decoder(Subscribe)
+_unsubscribe = msgspec.json.Decoder(Unsubscribe)
+_string = msgspec.json.Decoder(str)
+_encoder = msgspec.json.Encoder()
+
+
+class _ChannelData(msgspec.Struct, frozen=True):
+    user_id: str | int
+    user_info: Raw = Raw(b"null")
+
+
+_channel_data = msgspec.json.Decoder(_ChannelData)
+
+
+# From a client
+
+
+def read_frame(text: bytes) -> Frame:
+    """Read any message of a client."""
+    try:
+        return _frame.decode(text)
+    except UNREADABLE as fault:
+        raise MessageRefused(f"Invalid message: {explain(fault)}") from None
+
+
+def read_subscribe(frame: Frame) -> Subscribe:
+    """Read the `data` of `pusher:subscribe`."""
+    return _read_data(frame, _subscribe)
+
+
+def read_unsubscribe(frame: Frame) -> Unsubscribe:
+    """Read the `data` of `pusher:unsubscribe`."""
+    return _read_data(frame, _unsubscribe)
+
+
+def read_client_event(frame: Frame) -> ClientEvent:
+    """Read a client event. A `data` string stays as it is, anything else is sent on as its own JSON text."""
+    if not frame.channel:
+        raise MessageRefused("Invalid client event (must contain channel and data)")
+    data = bytes(frame.data)
+    try:
+        text = _string.decode(data) if data.startswith(b'"') else data.decode()
+    except UNREADABLE as fault:
+        raise MessageRefused(f"Invalid client event: {explain(fault)}") from None
+    return ClientEvent(frame.event, frame.channel, text or NOTHING)
+
+
+def read_member(channel: str, channel_data: str) -> Member:
+    """Read the `channel_data` of a presence subscription. Call it only after the signature was verified.
+
+    :raises SubscriptionRefused: with what is wrong with it.
+    """
+    try:
+        data = _channel_data.decode(channel_data)
+    except UNREADABLE as fault:
+        text = f"Invalid channel_data for presence subscription to {channel}: {explain(fault)}"
+        raise SubscriptionRefused(channel, text) from None
+    info = bytes(data.user_info)
+    if info == b"null":
+        return Member(str(data.user_id))
+    if not info.startswith(b"{"):
+        raise SubscriptionRefused(
+            channel,
+            "user_info supplied to presence subscription is invalid - if supplied it must be a type of hash",
+        )
+    return Member(str(data.user_id), Raw(info))
+
+
+def _read_data(frame: Frame, decoder: msgspec.json.Decoder[T]) -> T:
+    """Read `data` as an object, or as a string that holds one (some clients encode it twice)."""
+    data = bytes(frame.data)
+    try:
+        return decoder.decode(_string.decode(data) if data.startswith(b'"') else data)
+    except UNREADABLE as fault:
+        raise MessageRefused(f"Invalid data of {frame.event}: {explain(fault)}") from None
+
+
+def explain(fault: Exception) -> str:
+    """Put a decoder's exception into words."""
+    if isinstance(fault, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(fault, UnicodeError):
+        return "it is not UTF-8"
+    return str(fault)
+
+
+# To a client
+
+
+def established(socket_id: str, activity_timeout: int) -> Message:
+    """Say that the connection stands."""
+    return _say(Event(event=ESTABLISHED, data=_data(Established(socket_id, activity_timeout))))
+
+
+def pong() -> Message:
+    """Answer a `pusher:ping`."""
+    return _PONG
+
+
+def error(message: str, code: Code | None = None) -> Message:
+    """Say that something was refused."""
+    return _say(ErrorEvent(data=Fault(code.number if code else None, message)))
+
+
+def subscription_succeeded(channel: str, data: str = NOTHING) -> Message:
+    """Say that a subscription stands; `data` is the roster on a presence channel."""
+    return _say(Event(event=SUBSCRIPTION_SUCCEEDED, channel=channel, data=data))
+
+
+def subscription_error(refusal: SubscriptionRefused, *, internal: bool = False) -> Message:
+    """Tell a channel's listeners that a subscription was refused; the internal form is the .NET client's."""
+    name = INTERNAL_SUBSCRIPTION_ERROR if internal else SUBSCRIPTION_ERROR
+    data = _data(SubscriptionFault(refusal.kind, refusal.message, refusal.status))
+    return _say(Event(event=name, channel=refusal.channel, data=data))
+
+
+def event(channel: str, name: str, data: str, user_id: str | None = None) -> Message:
+    """Build a delivered event; `data` passes through character for character."""
+    return _say(Event(event=name, channel=channel, data=data, user_id=UNSET if user_id is None else user_id))
+
+
+def roster(members: Iterable[Member]) -> str:
+    """Build the `data` that tells a joiner who is present, the joiner included."""
+    hash_ = {member.user_id: member.user_info for member in members}
+    return _data(RosterData(Presence(len(hash_), list(hash_), hash_)))
+
+
+def member_added(channel: str, member: Member) -> Message:
+    """Say that a user's first connection joined a presence channel."""
+    info = UNSET if member.user_info is None else member.user_info
+    return _say(Event(event=MEMBER_ADDED, channel=channel, data=_data(MemberAdded(member.user_id, info))))
+
+
+def member_removed(channel: str, user_id: str) -> Message:
+    """Say that a user's last connection left a presence channel."""
+    return _say(Event(event=MEMBER_REMOVED, channel=channel, data=_data(MemberRemoved(user_id))))
+
+
+def _say(message: Event | ErrorEvent) -> Message:
+    return Message(_encoder.encode(message))
+
+
+def _data(value: msgspec.Struct) -> str:
+    return _encoder.encode(value).decode()
+
+
+_PONG = _say(Event(event=PONG))

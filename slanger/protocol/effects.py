@@ -1,0 +1,39 @@
+"""What a session asks of the world around it, as values."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from slanger.protocol.messages import Member, Message
+
+
+class Say(Struct, frozen=True):
+    """Send this to the client."""
+
+    message: Message
+
+
+class Join(Struct, frozen=True):
+    """Put the client on a channel; answer with `Session.joined` or `Session.refused`."""
+
+    channel: str
+    member: Member | None
+
+
+class Leave(Struct, frozen=True):
+    """Take the client off a channel it is on, or was about to be."""
+
+    channel: str
+    member: Member | None
+
+
+class Whisper(Struct, frozen=True):
+    """Send a client event to the channel's other subscribers."""
+
+    channel: str
+    event: str
+    data: str
+    user_id: str | None
+
+
+Effect = Say | Join | Leave | Whisper

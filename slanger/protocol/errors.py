@@ -1,0 +1,127 @@
+"""What can go wrong, as values.
+
+::
+
+    PusherError                  anything the other side is told
+    ├── ConnectionRefused        ends a connection, with a close code
+    ├── MessageRefused           answers one message; the connection stays
+    │   └── SubscriptionRefused  answers one `pusher:subscribe`
+    └── RequestRefused           answers one REST request
+        ├── BadRequest           400
+        ├── Unauthorized         401
+        ├── NotFound             404
+        └── TooLarge             413
+
+Every message is written for the person who reads it: what was wrong, and what would be right.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class Reconnect(enum.Enum):
+    """What an official client does when it is closed with a code (protocol documentation, "close codes")."""
+
+    NEVER = "do not retry unchanged"
+    BACK_OFF = "retry after a second or more"
+    AT_ONCE = "retry at once"
+    STAY = "an event code: the connection stays open"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A number of the Pusher protocol, and what it makes clients do."""
+
+    number: int
+    meaning: str
+    reconnect: Reconnect
+
+
+APP_NOT_FOUND = Code(4001, "application does not exist", Reconnect.NEVER)
+PATH_NOT_FOUND = Code(4005, "path not found", Reconnect.NEVER)
+UNSUPPORTED_VERSION = Code(4007, "unsupported protocol version", Reconnect.NEVER)
+OVER_CAPACITY = Code(4100, "over capacity", Reconnect.BACK_OFF)
+SHUTTING_DOWN = Code(4200, "server is shutting down", Reconnect.AT_ONCE)
+PONG_NOT_RECEIVED = Code(4201, "pong not received in time", Reconnect.AT_ONCE)
+CLIENT_EVENT_RATE = Code(4301, "client event rejected due to rate limit", Reconnect.STAY)
+
+
+class PusherError(Exception):
+    """Something the other side is told.
+
+    :param message: one sentence for a human; it is sent as it stands.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ConnectionRefused(PusherError):
+    """The connection ends: `pusher:error` with the code, then a close frame with the same code."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class MessageRefused(PusherError):
+    """One message is answered with `pusher:error`; the connection stays.
+
+    :param code: an event code such as `CLIENT_EVENT_RATE`; most refusals carry none.
+    """
+
+    def __init__(self, message: str, code: Code | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SubscriptionRefused(MessageRefused):
+    """A subscription did not come about.
+
+    :param channel: the name the client asked for.
+    :param kind: `type` of the `pusher:subscription_error`: ``AuthError``, ``InvalidChannel`` or ``LimitReached``.
+    :param status: the HTTP status an authorisation endpoint would have used for it.
+    """
+
+    def __init__(self, channel: str, message: str, kind: str = "AuthError", status: int = 401) -> None:
+        super().__init__(message)
+        self.channel = channel
+        self.kind = kind
+        self.status = status
+
+
+class RequestRefused(PusherError):
+    """A REST request is answered with a status and plain text."""
+
+    status: ClassVar[int]
+
+
+class BadRequest(RequestRefused):
+    """The request asks for something it may not, or in the wrong form."""
+
+    status = 400
+
+
+class Unauthorized(RequestRefused):
+    """The request is not signed as it must be."""
+
+    status = 401
+
+
+class NotFound(RequestRefused):
+    """Nothing has this path, or no app this id."""
+
+    status = 404
+
+    def __init__(self, message: str = "404 NOT FOUND") -> None:
+        super().__init__(message)
+
+
+class TooLarge(RequestRefused):
+    """The event, or the whole body, is larger than is allowed."""
+
+    status = 413

@@ -1,0 +1,165 @@
+"""The messages of the protocol: what a client may say, and what the server says.
+
+Members of what a client says are typed loosely where clients differ (`null`, ``""`` and absence mean the same
+for `auth`); what the server says is exact: `data` is always a string, except in `pusher:error`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+ESTABLISHED = "pusher:connection_established"
+ERROR = "pusher:error"
+PING = "pusher:ping"
+PONG = "pusher:pong"
+SUBSCRIBE = "pusher:subscribe"
+UNSUBSCRIBE = "pusher:unsubscribe"
+SUBSCRIPTION_SUCCEEDED = "pusher_internal:subscription_succeeded"
+SUBSCRIPTION_ERROR = "pusher:subscription_error"
+INTERNAL_SUBSCRIPTION_ERROR = "pusher_internal:subscription_error"
+MEMBER_ADDED = "pusher_internal:member_added"
+MEMBER_REMOVED = "pusher_internal:member_removed"
+
+NOTHING = "{}"
+"""The `data` of a message that says nothing more. Leaving `data` out breaks the Java and Swift clients."""
+
+
+# What a client says
+
+
+class Frame(Struct, frozen=True):
+    """Any message of a client; `data` is read once the event is known."""
+
+    event: str
+    channel: str | None = None
+    data: Raw = Raw(b"")
+
+
+class Subscribe(Struct, frozen=True):
+    """`data` of `pusher:subscribe`; `channel_data` is the text that was signed."""
+
+    channel: str
+    auth: str | None = None
+    channel_data: str | None = None
+
+
+class Unsubscribe(Struct, frozen=True):
+    """`data` of `pusher:unsubscribe`."""
+
+    channel: str
+
+
+class ClientEvent(Struct, frozen=True):
+    """An event a client sends to the other subscribers of a channel; `data` is text ready to be delivered."""
+
+    event: str
+    channel: str
+    data: str
+
+
+class Member(Struct, frozen=True):
+    """A user on a presence channel.
+
+    :param user_id: always text; the number 10 and the text "10" are one user.
+    :param user_info: the user's JSON object as it was signed, or None.
+    """
+
+    user_id: str
+    user_info: Raw | None = None
+
+
+# What the server says
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """A message to a client; members left unset are left out."""
+
+    event: str
+    channel: str | UnsetType = UNSET
+    data: str = NOTHING
+    user_id: str | UnsetType = UNSET
+
+
+class Established(Struct, frozen=True):
+    """`data` of `pusher:connection_established`; the timeout is in seconds and never 0."""
+
+    socket_id: str
+    activity_timeout: int
+
+
+class Fault(Struct, frozen=True):
+    """`data` of `pusher:error`: the one object that is not double-encoded."""
+
+    code: int | None
+    message: str
+
+
+class ErrorEvent(Struct, frozen=True, kw_only=True):
+    """`pusher:error`."""
+
+    event: str = ERROR
+    data: Fault
+
+
+class SubscriptionFault(Struct, frozen=True):
+    """`data` of `pusher:subscription_error`."""
+
+    type: str
+    error: str
+    status: int
+
+
+class Presence(Struct, frozen=True):
+    """The roster a joiner is given; `hash` has one entry for each of `ids`."""
+
+    count: int
+    ids: list[str]
+    hash: Mapping[str, Raw | None]
+
+
+class RosterData(Struct, frozen=True):
+    """`data` of a presence channel's `subscription_succeeded`."""
+
+    presence: Presence
+
+
+class MemberAdded(Struct, frozen=True):
+    """`data` of `member_added`; a user without info has no `user_info` member."""
+
+    user_id: str
+    user_info: Raw | UnsetType = UNSET
+
+
+class MemberRemoved(Struct, frozen=True):
+    """`data` of `member_removed`."""
+
+    user_id: str
+
+
+Framing = Callable[[bytes], bytes]
+"""How one kind of transport wraps a text."""
+
+
+class Message:
+    """A finished text on its way to any number of subscribers: encoded once, framed once per kind of transport.
+
+    :param text: the JSON text, in UTF-8.
+    """
+
+    __slots__ = ("_frames", "text")
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self._frames: dict[Framing, bytes] = {}
+
+    def framed(self, framing: Framing) -> bytes:
+        """Give the bytes of one kind of transport; they are made at the first call."""
+        frame = self._frames.get(framing)
+        if frame is None:
+            frame = self._frames[framing] = framing(self.text)
+        return frame
+
+    def __repr__(self) -> str:
+        return f"Message({self.text!r})"

@@ -1,0 +1,105 @@
+"""Names and numbers of the protocol: channel kinds, the grammar of names, limits with their source."""
+
+from __future__ import annotations
+
+import enum
+import re
+
+CHANNEL_NAME_LENGTH = 200
+"""Characters in a channel name. The documentation says 164, Pusher's server SDKs let 200 through."""
+
+EVENT_NAME_LENGTH = 200
+"""Characters in an event name; a rule of every official server SDK."""
+
+EVENT_DATA_BYTES = 10 * 1024
+"""Bytes of `data` in one event; "REST API", error 413."""
+
+EVENT_CHANNELS = 100
+"""Channels one trigger may name; "REST API"."""
+
+PRESENCE_MEMBERS = 100
+"""Users (not connections) on one presence channel; "Presence channels", limits."""
+
+PRESENCE_MEMBER_BYTES = 1024
+"""Bytes of one user's `channel_data`; "Presence channels", limits."""
+
+USER_ID_LENGTH = 128
+"""Characters in a presence user id; "Presence channels", limits."""
+
+CLIENT_EVENTS_PER_SECOND = 10
+"""Client events one connection may send in any second; "Client events", code 4301."""
+
+ACTIVITY_TIMEOUT = 120
+"""Seconds of silence after which a client pings, as the hosted service tells it."""
+
+PONG_TIMEOUT = 30
+"""Seconds to wait for a sign of life after a ping; the same in pusher-js."""
+
+AUTH_WINDOW = 600
+"""Seconds a signed REST request stays valid, in both directions; "REST API", authentication."""
+
+REQUEST_BODY_BYTES = 1024 * 1024
+"""Bytes of one REST body: ten events of 10 kB, each byte escaped sixfold, fit."""
+
+_CHANNEL = re.compile(r"[-a-zA-Z0-9_=@,.;]+\Z")
+_SOCKET_ID = re.compile(r"[0-9]+\.[0-9]+\Z")
+
+INBOX_PREFIX = "#server-to-user-"
+CLIENT_EVENT_PREFIX = "client-"
+RESERVED_EVENT_PREFIXES = ("pusher:", "pusher_internal:")
+
+
+class ChannelKind(enum.Enum):
+    """What a channel's prefix makes of it ("Channel types")."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    PRESENCE = "presence"
+    INBOX = "inbox"
+
+    @classmethod
+    def of(cls, channel: str) -> ChannelKind:
+        """Tell a channel's kind by its case-sensitive prefix; `private-encrypted-` is private."""
+        if channel.startswith("private-"):
+            return cls.PRIVATE
+        if channel.startswith("presence-"):
+            return cls.PRESENCE
+        if channel.startswith("#"):
+            return cls.INBOX
+        return cls.PUBLIC
+
+
+def is_presence(channel: str) -> bool:
+    """Whether the channel keeps a roster."""
+    return channel.startswith("presence-")
+
+
+def channel_fault(channel: str, longest: int = CHANNEL_NAME_LENGTH) -> str | None:
+    """Say what is wrong with a channel's name, or None.
+
+    :param longest: characters allowed; a user's inbox name is measured without its prefix.
+    """
+    name = channel.removeprefix(INBOX_PREFIX)
+    if not name:
+        return "Invalid channel name: it is empty"
+    if len(name) > longest:
+        return f"Invalid channel name: {len(name)} characters, at most {longest} are allowed"
+    if not _CHANNEL.match(name):
+        return f"Invalid channel name {channel!r}: only letters, digits and _ - = @ , . ; are allowed"
+    return None
+
+
+def event_fault(event: str) -> str | None:
+    """Say what is wrong with the name of an event triggered over REST, or None."""
+    if not event:
+        return "Invalid event name: it is empty"
+    if len(event) > EVENT_NAME_LENGTH:
+        return f"Invalid event name: {len(event)} characters, at most {EVENT_NAME_LENGTH} are allowed"
+    if event.startswith(RESERVED_EVENT_PREFIXES):
+        return f"Invalid event name {event!r}: the prefixes pusher: and pusher_internal: are reserved"
+    return None
+
+
+def is_socket_id(text: str) -> bool:
+    """Whether the text has the form of a socket id, as every server SDK demands it."""
+    return _SOCKET_ID.match(text) is not None

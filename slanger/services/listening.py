@@ -1,0 +1,59 @@
+"""A port that is listened on, as a service that says where, or why not."""
+
+from __future__ import annotations
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from slanger.faults import StartupFault
+
+
+class Listening(Service):
+    """Listen while the service runs.
+
+    :param endpoint: where.
+    :param factory: makes the connections.
+    :param what: who listens, for the log, such as ``WebSocket server``.
+    :param where: the address as the operator wrote it.
+    """
+
+    _log = Logger()
+
+    def __init__(self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, what: str, where: str) -> None:
+        self.name = what
+        self._endpoint = endpoint
+        self._factory = factory
+        self._where = where
+        self._port: IListeningPort | None = None
+
+    def privilegedStartService(self) -> None:
+        """Take the port while the process may still take any.
+
+        :raises StartupFault: it cannot be had.
+        """
+        super().privilegedStartService()
+        failures: list[Failure] = []
+        self._endpoint.listen(self._factory).addCallbacks(self._listens, failures.append)
+        for failure in failures:
+            raise self._fault(failure.value)
+
+    def stopService(self) -> Deferred[None] | None:
+        """Let go of the port."""
+        super().stopService()
+        port, self._port = self._port, None
+        return None if port is None else port.stopListening()
+
+    def _listens(self, port: IListeningPort) -> None:
+        self._port = port
+        self._log.info("{what} listening on {where}", what=self.name, where=self._where)
+
+    def _fault(self, cause: BaseException | None) -> StartupFault:
+        reason = getattr(cause, "socketError", cause)
+        fault = StartupFault(
+            f"{self.name} cannot listen on {self._where}: {getattr(reason, 'strerror', None) or reason}"
+        )
+        self._log.critical("{fault}", fault=fault)
+        return fault

@@ -1,0 +1,66 @@
+"""Frames in and out to the log, for `--verbose`: decorators, so that without it nothing is spent."""
+
+from __future__ import annotations
+
+import re
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from slanger.interfaces import IConnected, IWire
+from slanger.protocol.errors import Code
+from slanger.protocol.messages import Message
+
+_AUTH = re.compile(r"""(\\*"auth\\*"\s*:\s*\\*")[^"\\]*""")
+_DIGEST = re.compile(r"\b[0-9a-fA-F]{64}\b")
+
+_log = Logger()
+
+
+def mask(text: bytes) -> str:
+    """Show a frame without what could be used to act in someone's name."""
+    return _DIGEST.sub("***", _AUTH.sub(r"\1***", text.decode("utf-8", "backslashreplace")))
+
+
+@implementer(IWire)
+class TracedWire:
+    """A wire whose frames are logged."""
+
+    def __init__(self, wire: IWire) -> None:
+        self._wire = wire
+        self.peer = wire.peer
+
+    def send(self, message: Message) -> None:
+        """Log a text, then send it."""
+        _log.info("{peer} <- {text}", peer=self.peer, text=mask(message.text))
+        self._wire.send(message)
+
+    def ping(self) -> None:
+        """Log a ping, then send it."""
+        _log.info("{peer} <- PING", peer=self.peer)
+        self._wire.ping()
+
+    def close(self, code: Code, reason: str) -> None:
+        """Log a close, then do it."""
+        _log.info("{peer} <- CLOSE {code} {reason}", peer=self.peer, code=code.number, reason=reason)
+        self._wire.close(code, reason)
+
+
+@implementer(IConnected)
+class TracedConnected:
+    """What a transport tells of its client, logged."""
+
+    def __init__(self, connected: IConnected, peer: str) -> None:
+        self._connected = connected
+        self._peer = peer
+        self.heard = connected.heard
+
+    def receive(self, text: bytes) -> None:
+        """Log a text, then take it."""
+        _log.info("{peer} -> {text}", peer=self._peer, text=mask(text))
+        self._connected.receive(text)
+
+    def gone(self) -> None:
+        """Log the end, then take it."""
+        _log.info("{peer} gone", peer=self._peer)
+        self._connected.gone()

@@ -1,0 +1,204 @@
+"""`twistd slanger`: the options, and the one place where the parts are put together."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.endpoints import SSL4ServerEndpoint, serverFromString
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamServerEndpoint
+from twisted.internet.ssl import CertificateOptions
+from twisted.logger import Logger
+from twisted.python import usage
+
+from slanger import __version__
+from slanger.api.endpoint import Api
+from slanger.api.site import ApiSite
+from slanger.brokers.alone import Alone
+from slanger.certificates import read_certificate
+from slanger.domain.apps import Apps
+from slanger.faults import StartupFault
+from slanger.services.listening import Listening
+from slanger.services.liveness import Liveness
+from slanger.services.registry import ChannelRegistry
+from slanger.services.subscribers import Subscribers
+from slanger.settings import (
+    OPTIONS,
+    SWITCHES,
+    Address,
+    Given,
+    MissingOption,
+    Settings,
+    endpoint_string,
+    read_settings,
+)
+from slanger.transports.shared import SharedPort
+from slanger.transports.websocket import WebSocketFactory
+
+BANNER = r"""
+    .d8888b.  888
+   d88P  Y88b 888
+   Y88b.      888
+    "Y888b.   888  8888b.  88888b.   .d88b.   .d88b.  888d888
+       "Y88b. 888     "88b 888 "88b d88P"88b d8P  Y8b 888P"
+         "888 888 .d888888 888  888 888  888 88888888 888
+   Y88b  d88P 888 888  888 888  888 Y88b 888 Y8b.     888
+    "Y8888P"  888 "Y888888 888  888  "Y88888  "Y8888  888
+                                         888
+                                    Y8b d88P
+                                     "Y88P"
+"""
+
+
+class Options(usage.Options):
+    """The options after the word `slanger`. Slanger's own spellings, with underscores, are understood too."""
+
+    synopsis = "--app-key KEY --secret-file FILE [options]"
+    longdesc = (
+        "A server for the Pusher Channels protocol. Every option can also be given in the environment, as SLANGER_ and"
+        " its name: SLANGER_APP_KEY, SLANGER_SECRET, SLANGER_CLIENT_EVENTS=no."
+    )
+    optParameters = [
+        [option.name, option.short, None, f"{option.help} [{option.default}]" if option.default else option.help]
+        for option in OPTIONS
+    ]
+    optFlags = [
+        row
+        for switch in SWITCHES
+        for row in (
+            [switch.name, switch.short, f"{switch.help} [{'on' if switch.default else 'off'}]"],
+            [f"no-{switch.name}", None, f"Turn --{switch.name} off."],
+        )
+    ]
+    settings: Settings
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown = list(self.longOpt)
+        self._understand_all_spellings()
+
+    def opt_version(self) -> None:
+        """Show slanger's version, and exit."""
+        print(f"slanger {__version__}")
+        raise SystemExit(0)
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read the command line, and check it together with the environment.
+
+        :raises StartupFault: with what is wrong; where something is missing, usage is printed first.
+        """
+        try:
+            super().parseOptions(options)
+            self.settings = read_settings(self._given(), os.environ)
+        except usage.UsageError as fault:
+            raise StartupFault(f"{fault}; twistd slanger --help shows the options") from None
+        except MissingOption:
+            print(self)
+            raise
+
+    def getUsage(self, width: int | None = None) -> str:
+        """Describe each option once, under its first spelling."""
+        understood, self.longOpt = self.longOpt, self._shown
+        try:
+            return super().getUsage(width)
+        finally:
+            self.longOpt = understood
+
+    def _understand_all_spellings(self) -> None:
+        spellings = {name.rstrip("=").replace("-", "_"): name.rstrip("=") for name in self.longOpt}
+        for option in OPTIONS:
+            for name in option.spellings:
+                spellings |= {name: option.name, name.replace("-", "_"): option.name}
+        self.synonyms.update(spellings)
+        takes_value = {option.name for option in OPTIONS}
+        self.longOpt = list({*self.longOpt, *(f"{a}=" if b in takes_value else a for a, b in spellings.items())})
+
+    def _given(self) -> Given:
+        given: dict[str, str | bool] = {option.name: self[option.name] for option in OPTIONS if self[option.name]}
+        for switch in SWITCHES:
+            if self[switch.name] or self[f"no-{switch.name}"]:
+                given[switch.name] = not self[f"no-{switch.name}"]
+        return given
+
+
+class Greeting(Service):
+    """Says who is here, before anything else does."""
+
+    name = "greeting"
+    _log = Logger()
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def privilegedStartService(self) -> None:
+        """Print the banner."""
+        super().privilegedStartService()
+        self._log.info("{banner}\nslanger {version}", banner=BANNER, version=__version__)
+        if self._settings.redis_url is None:
+            self._log.info("This node is alone, as --redis-url none asks")
+        else:
+            self._log.warn(
+                "This node is ALONE: this version of slanger joins no Redis yet, so other nodes do not hear it."
+                " It serves its own subscribers in full; --redis-url none says that this is meant"
+            )
+
+
+def makeService(options: Options) -> IService:
+    """Put the parts together; twistd calls this.
+
+    :raises StartupFault: a certificate or an endpoint cannot be used.
+    """
+    from twisted.internet import reactor
+
+    return assemble(options.settings, cast(IReactorTime, reactor), secrets.randbelow)
+
+
+def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[int], int]) -> MultiService:
+    """Put the parts of a node together.
+
+    :param reactor: its clock, and where it listens.
+    :param random_below: its entropy; makes socket ids.
+    """
+    apps = Apps([settings.app])
+    registry = ChannelRegistry(Alone())
+    liveness = Liveness(reactor, settings.activity_timeout, settings.pong_timeout)
+    subscribers = Subscribers(
+        apps, registry, liveness, reactor, random_below, settings.activity_timeout, verbose=settings.verbose
+    )
+    websockets = WebSocketFactory(subscribers, reactor)
+    rest = ApiSite(Api(apps, registry, reactor), reactor)
+    node = MultiService()
+    for service in (Greeting(settings), registry, liveness, subscribers, *_ports(settings, reactor, websockets, rest)):
+        service.setServiceParent(node)
+    return node
+
+
+def _ports(
+    settings: Settings, reactor: IReactorTime, websockets: IProtocolFactory, rest: IProtocolFactory
+) -> Iterator[Listening]:
+    """Open a port for each, or one for both."""
+    certificate = None
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        certificate = read_certificate(settings.tls_cert, settings.tls_key)
+
+    def listening(what: str, address: Address, factory: IProtocolFactory) -> Listening:
+        return Listening(_endpoint(address, reactor, certificate), factory, what, address.text)
+
+    if settings.websocket.same_place(settings.api):
+        shared = SharedPort(websockets, rest, reactor)
+        yield listening("Slanger WebSocket and API server", settings.websocket, shared)
+    else:
+        yield listening("Slanger WebSocket server", settings.websocket, websockets)
+        yield listening("Slanger API server", settings.api, rest)
+
+
+def _endpoint(address: Address, reactor: Any, certificate: CertificateOptions | None) -> IStreamServerEndpoint:
+    if address.tls:
+        return SSL4ServerEndpoint(reactor, address.port, certificate, interface=address.host)
+    try:
+        return cast("IStreamServerEndpoint", serverFromString(reactor, endpoint_string(address)))
+    except Exception as fault:
+        raise StartupFault(f"{address.text}: not a usable Twisted endpoint ({fault})") from None

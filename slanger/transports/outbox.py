@@ -1,0 +1,112 @@
+"""What connections are to be sent: joined per reactor turn, and bounded where a client reads slowly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime, ITransport
+from zope.interface import implementer
+
+BACKLOG_BYTES = 1024 * 1024
+"""Bytes that may wait for one slow reader, beyond what the kernel and the transport hold."""
+
+
+class Turn:
+    """The outboxes that were given something in this reactor turn.
+
+    :param clock: its next turn sends all of it.
+    """
+
+    __slots__ = ("_clock", "_outboxes")
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._outboxes: list[Outbox] = []
+
+    def add(self, outbox: Outbox) -> None:
+        """Flush this outbox when the turn is over."""
+        if not self._outboxes:
+            self._clock.callLater(0, self._end)
+        self._outboxes.append(outbox)
+
+    def _end(self) -> None:
+        outboxes, self._outboxes = self._outboxes, []
+        for outbox in outboxes:
+            outbox.flush()
+
+
+@implementer(IPushProducer)
+class Outbox:
+    """What one connection is to be sent.
+
+    Frames of one turn leave in one write. While the transport's buffer is full they wait here; when more than
+    `BACKLOG_BYTES` wait, they are dropped and the connection is told to end, once.
+
+    :param transport: where bytes go.
+    :param overflowed: ends the connection of a reader that is too slow.
+    """
+
+    __slots__ = ("_closed", "_due", "_frames", "_overflowed", "_paused", "_transport", "_turn", "_waiting")
+
+    def __init__(self, transport: ITransport, turn: Turn, overflowed: Callable[[], None]) -> None:
+        self._transport = transport
+        self._turn = turn
+        self._overflowed = overflowed
+        self._frames: list[bytes] = []
+        self._due = False
+        self._waiting = 0
+        self._paused = False
+        self._closed = False
+        IConsumer(transport).registerProducer(self, True)
+
+    def put(self, frame: bytes) -> None:
+        """Send a frame when the turn is over."""
+        if self._closed:
+            return
+        self._frames.append(frame)
+        if self._paused:
+            self._waiting += len(frame)
+            if self._waiting <= BACKLOG_BYTES:
+                return
+        if not self._due:
+            self._due = True
+            self._turn.add(self)
+
+    def flush(self) -> None:
+        """Send what there is. What a slow reader has not taken yet waits, unless it is too much."""
+        self._due = False
+        if not self._paused:
+            self._write()
+        elif self._waiting > BACKLOG_BYTES:
+            self._frames.clear()
+            self._overflowed()
+
+    def close(self) -> None:
+        """Send what can be sent at once, and take nothing more."""
+        if self._closed:
+            return
+        if not self._paused:
+            self._write()
+        self._closed = True
+        self._frames.clear()
+        IConsumer(self._transport).unregisterProducer()
+
+    def pauseProducing(self) -> None:
+        """Learn that the transport's buffer is full."""
+        self._paused = True
+        self._waiting = sum(map(len, self._frames))
+
+    def resumeProducing(self) -> None:
+        """Learn that the transport's buffer is empty again."""
+        self._paused = False
+        self._write()
+
+    def stopProducing(self) -> None:
+        """Learn that the transport is gone."""
+        self._closed = True
+        self._frames.clear()
+
+    def _write(self) -> None:
+        if self._frames:
+            frames, self._frames = self._frames, []
+            self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
