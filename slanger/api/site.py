@@ -92,5 +92,5 @@ class ApiSite(Site):
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
         super().__init__(Root(api), requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)
 
-    def log(self, request: Request) -> None:
+    def log(self, request: Request) -> None:  # type: ignore[override]
         """Keep no access log."""

@@ -1,0 +1,113 @@
+"""A real server: a `twistd slanger` process on free ports of the loopback interface."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+KEY = "278d425bdf160c739803"
+SECRET = "7ad3773142a6692b25b8"
+PATIENCE = 20.0
+"""Seconds after which a server that does not do what it should has failed the test."""
+
+
+def free_port() -> int:
+    """Find a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def twistd(*arguments: str) -> list[str]:
+    """Write the command line of the twistd that belongs to this Python."""
+    return [str(Path(sys.executable).parent / "twistd"), *arguments]
+
+
+def wait_for(what: str, happened: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Poll until a callable tells that something has happened.
+
+    :raises AssertionError: it has not, within the patience.
+    """
+    deadline = time.monotonic() + patience
+    while not happened():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} has not happened within {patience} s")
+        time.sleep(0.01)
+
+
+class Server:
+    """A foreground server; use it as a context manager.
+
+    :param options: options of slanger, beside key, secret and addresses.
+    :param one_port: whether WebSockets and REST share a port.
+    """
+
+    def __init__(self, *options: str, one_port: bool = False) -> None:
+        self.websocket_port = free_port()
+        self.api_port = self.websocket_port if one_port else free_port()
+        self._directory = tempfile.TemporaryDirectory()
+        self.log_file = Path(self._directory.name, "log")
+        self._command = twistd(
+            "-n",
+            "--pidfile=",
+            "slanger",
+            f"--app-key={KEY}",
+            f"--websocket-host=127.0.0.1:{self.websocket_port}",
+            f"--api-host=127.0.0.1:{self.api_port}",
+            "--redis-url=none",
+            *options,
+        )
+
+    def __enter__(self) -> Server:
+        with self.log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._directory.name,
+                env={**os.environ, "SLANGER_SECRET": SECRET},
+            )
+        wait_for("listening on both ports", self._listens)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE)
+        finally:
+            self._process.kill()
+            self._directory.cleanup()
+
+    @property
+    def pid(self) -> int:
+        """Tell the process id."""
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """Give what the server has logged so far."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def terminate(self) -> int:
+        """Send SIGTERM, wait, and give the exit status."""
+        self._process.terminate()
+        return self._process.wait(PATIENCE)
+
+    def _listens(self) -> bool:
+        if self._process.poll() is not None:
+            raise AssertionError(f"the server ended with {self._process.returncode}:\n{self.log}")
+        for port in (self.websocket_port, self.api_port):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)):
+                    return False
+        return True
