@@ -85,10 +85,10 @@ def read_client_event(frame: Frame) -> ClientEvent:
         raise MessageRefused("Invalid client event (must contain channel and data)")
     data = bytes(frame.data)
     try:
-        text = _string.decode(data) if data.startswith(b'"') else data.decode()
+        text = _string.decode(data) if data.startswith(b'"') else data.decode() or NOTHING
     except UNREADABLE as fault:
         raise MessageRefused(f"Invalid client event: {explain(fault)}") from None
-    return ClientEvent(frame.event, frame.channel, text or NOTHING)
+    return ClientEvent(frame.event, frame.channel, text)
 
 
 def read_member(channel: str, channel_data: str) -> Member:

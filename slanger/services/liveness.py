@@ -12,6 +12,7 @@ from typing import Protocol
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 
 GRACE = 15
 """Seconds beyond the activity timeout that are left to clients, for their ping to come by itself."""
@@ -43,6 +44,7 @@ class Liveness(Service):
     """
 
     name = "liveness"
+    _log = Logger()
 
     def __init__(self, clock: IReactorTime, activity_timeout: int, pong_timeout: int) -> None:
         self._clock = clock
@@ -75,7 +77,7 @@ class Liveness(Service):
         """Watch no longer."""
         slot = self._slot_of.pop(mortal, None)
         if slot is not None:
-            self._slots[slot].discard(mortal)
+            self._slots.get(slot, set()).discard(mortal)
         self._pinged.pop(mortal, None)
 
     def _look_at(self, when: float, mortal: Mortal) -> None:
@@ -86,9 +88,18 @@ class Liveness(Service):
     def _tick(self) -> None:
         now = self._clock.seconds()
         for slot in range(self._looked, int(now) + 1):
-            for mortal in self._slots.pop(slot, ()):
-                self._look(mortal, now)
+            mortals = self._slots.get(slot)
+            while mortals:
+                self._look_safely(mortals.pop(), now)
+            self._slots.pop(slot, None)
         self._looked = int(now) + 1
+
+    def _look_safely(self, mortal: Mortal, now: float) -> None:
+        """Let no fault of one end the watch over the others."""
+        try:
+            self._look(mortal, now)
+        except Exception:
+            self._log.failure("looking at {mortal} failed", mortal=mortal)
 
     def _look(self, mortal: Mortal, now: float) -> None:
         del self._slot_of[mortal]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -32,7 +32,7 @@ class ChannelRegistry(Service):
     def __init__(self, broker: IBroker) -> None:
         self._broker = broker
         self._channels: dict[str, Channels[ISubscriber]] = {}
-        self._entering: dict[tuple[str, str], Deferred[None]] = {}
+        self._entering: dict[tuple[str, str], Deferred[str]] = {}
         broker.attach(self)
 
     # IRegistry: subscribers and the REST API
@@ -43,19 +43,14 @@ class ChannelRegistry(Service):
             self._admit(subscriber, channel, NOTHING)
             return
         entering = self._broker.enter(subscriber.app, channel, member, subscriber.socket_id)
-        entered = entering.addCallback(lambda roster: self._admit(subscriber, channel, roster))
-        if not entered.called:
-            place = (subscriber.socket_id, channel)
-            self._entering[place] = entered
-            entered.addBoth(self._no_longer_entering, place)
-        entered.addErrback(self._turn_away, subscriber, channel)
+        self._entering[subscriber.socket_id, channel] = entering
+        entered = entering.addCallback(self._entered, entering, subscriber, channel)
+        entered.addErrback(self._turn_away, entering, subscriber, channel)
 
     def leave(self, subscriber: ISubscriber, channel: str, member: Member | None) -> None:
         """Take a subscriber off a channel, also when its `join` is still under way."""
         app, socket_id = subscriber.app, subscriber.socket_id
-        entering = self._entering.get((socket_id, channel))
-        if entering is not None:
-            entering.cancel()
+        self._entering.pop((socket_id, channel), None)
         if self._table(app).remove(channel, socket_id):
             self._broker.close(app, channel)
         if member is not None:
@@ -121,17 +116,24 @@ class ChannelRegistry(Service):
             self._broker.open(subscriber.app, channel)
         subscriber.joined(channel, data)
 
-    def _no_longer_entering(self, result: object, place: tuple[str, str]) -> object:
-        del self._entering[place]
-        return result
+    def _entered(self, roster: str, entering: Deferred[str], subscriber: ISubscriber, channel: str) -> None:
+        if self._still_wanted(entering, subscriber, channel):
+            self._admit(subscriber, channel, roster)
 
-    def _turn_away(self, failure: Failure, subscriber: ISubscriber, channel: str) -> None:
-        if failure.check(CancelledError):
-            return
+    def _still_wanted(self, entering: Deferred[str], subscriber: ISubscriber, channel: str) -> bool:
+        """Whether the subscriber waits for this very join: it may have left since, and may have asked again."""
+        place = (subscriber.socket_id, channel)
+        if self._entering.get(place) is not entering:
+            return False
+        del self._entering[place]
+        return True
+
+    def _turn_away(self, failure: Failure, entering: Deferred[str], subscriber: ISubscriber, channel: str) -> None:
         refusal = failure.value
         if not isinstance(refusal, SubscriptionRefused):
             self._log.failure("joining {channel} failed", failure, channel=channel)
             refusal = SubscriptionRefused(
                 channel, f"Subscription to {channel} failed in the server", "ServerError", 500
             )
-        subscriber.refused(refusal)
+        if self._still_wanted(entering, subscriber, channel):
+            subscriber.refused(refusal)

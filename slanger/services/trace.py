@@ -12,7 +12,7 @@ from slanger.protocol.errors import Code
 from slanger.protocol.messages import Message
 
 _AUTH = re.compile(r"""(\\*"auth\\*"\s*:\s*\\*")[^"\\]*""")
-_DIGEST = re.compile(r"\b[0-9a-fA-F]{64}\b")
+_DIGEST = re.compile(r"[0-9a-fA-F]{64,}")
 
 _log = Logger()
 

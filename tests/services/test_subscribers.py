@@ -1,0 +1,334 @@
+"""Connections: letting them in, what they ask for, and sending them away."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from slanger.brokers.alone import Alone
+from slanger.domain.apps import Apps
+from slanger.interfaces import IConnected, ISubscriber, ISubscribers, IWire
+from slanger.protocol import codec
+from slanger.protocol.errors import (
+    APP_NOT_FOUND,
+    PONG_NOT_RECEIVED,
+    SHUTTING_DOWN,
+    UNSUPPORTED_VERSION,
+    ConnectionRefused,
+)
+from slanger.services.liveness import GRACE, Liveness
+from slanger.services.registry import ChannelRegistry
+from slanger.services.subscribers import Subscribers
+from slanger.services.trace import TracedConnected, TracedWire
+from tests.builders import KEY, SECRET, Json, Wire, auth, make_app, say, subscribe, unsubscribe
+
+
+class SubscribersTestCase(SynchronousTestCase):
+    """A node in memory: subscribers, registry, liveness, and a broker without peers."""
+
+    def setUp(self) -> None:
+        """Start it, with entropy that counts."""
+        count = iter(range(1000))
+        self.begin(lambda _below: next(count))
+
+    def begin(self, random_below: Callable[[int], int], *, verbose: bool = False, **changes: Any) -> None:
+        """Start a node whose app is changed as named."""
+        self.clock = Clock()
+        self.app = make_app(**changes)
+        self.registry = ChannelRegistry(Alone())
+        self.liveness = Liveness(self.clock, 120, 30)
+        self.liveness.startService()
+        self.subscribers = Subscribers(
+            Apps([self.app]), self.registry, self.liveness, self.clock, random_below, 120, verbose=verbose
+        )
+        self.subscribers.startService()
+
+    def connect(self, version: str | None = "7") -> tuple[Wire, IConnected]:
+        """Let a client in."""
+        wire = Wire()
+        return wire, self.subscribers.connect(wire, KEY, version)
+
+    def refuse(self, key: str, version: str | None) -> ConnectionRefused:
+        """Check that a client is refused, and told nothing on the wire but by the transport."""
+        wire = Wire()
+        refusal = self.assertRaises(ConnectionRefused, self.subscribers.connect, wire, key, version)
+        assert isinstance(refusal, ConnectionRefused)
+        self.assertEqual((wire.messages, wire.closes), ([], []))
+        return refusal
+
+
+class Connecting(SubscribersTestCase):
+    """Connection: who is let in."""
+
+    def test_established(self) -> None:
+        """connection_established: it is the first message, sent before `connect` returns."""
+        wire, _ = self.connect()
+        self.assertEqual(
+            [message.text for message in wire.messages],
+            [rb'{"event":"pusher:connection_established","data":"{\"socket_id\":\"0.1\",\"activity_timeout\":120}"}'],
+        )
+
+    def test_interfaces(self) -> None:
+        """The door and a connected client keep their seams."""
+        _, client = self.connect()
+        self.assertTrue(verifyObject(ISubscribers, self.subscribers))
+        self.assertTrue(verifyObject(IConnected, client))
+        self.assertTrue(verifyObject(ISubscriber, client))
+
+    def test_unknown_key(self) -> None:
+        """Close codes: an unknown key is refused with 4001 and a text that names it."""
+        for key in ("nonsense", "", KEY.upper(), SECRET):
+            refusal = self.refuse(key, "7")
+            self.assertEqual(refusal.code, APP_NOT_FOUND)
+            self.assertEqual(refusal.message, f"App key {key} does not exist on this server")
+
+    def test_versions(self) -> None:
+        """Protocol versions: 4 to 7 are spoken, a missing or empty one is taken for 7, and so is a later one."""
+        for version in ("4", "5", "6", "7", None, "", "8", "10", "99999999999999999999"):
+            wire, _ = self.connect(version)
+            self.assertEqual([said["event"] for said in wire.said], ["pusher:connection_established"], version)
+
+    def test_unsupported_versions(self) -> None:
+        """Protocol versions: 1 to 3, and what is no number, are refused with 4007."""
+        for version in ("1", "2", "3", "0", "-7", "abc", "7[]", "7.0", " 7", "\u0667", "\u00b2", "x" * 10_000):
+            refusal = self.refuse(KEY, version)
+            self.assertEqual(refusal.code, UNSUPPORTED_VERSION)
+            self.assertIn("this server speaks 4 to 7", refusal.message)
+            self.assertLess(len(refusal.message), 120)
+
+    def test_refused_are_not_kept(self) -> None:
+        """Bounded: who is refused is neither watched nor sent away later."""
+        self.refuse("nonsense", "7")
+        self.refuse(KEY, "3")
+        self.assertEqual((self.subscribers._connected, self.liveness._slot_of), (set(), {}))
+
+
+class SocketIds(SubscribersTestCase):
+    """connection_established: the socket id."""
+
+    def socket_id(self) -> str:
+        """Connect; give the socket id that the client is told."""
+        wire, client = self.connect()
+        [said] = wire.said
+        told: str = json.loads(said["data"])["socket_id"]
+        assert ISubscriber.providedBy(client)
+        self.assertEqual(client.socket_id, told)
+        return told
+
+    def test_grammar(self) -> None:
+        """connection_established: two numbers joined by a dot, at either end of what entropy gives."""
+        for give in (lambda _below: 0, lambda below: below - 1):
+            self.begin(give)
+            self.assertRegex(self.socket_id(), r"\A\d+\.\d+\Z")
+
+    def test_range(self) -> None:
+        """connection_established: each half is random below 10 to the 10th."""
+        asked: list[int] = []
+        self.begin(lambda below: asked.append(below) or 5)  # type: ignore[func-returns-value]
+        self.assertEqual((self.socket_id(), asked), ("5.5", [10**10, 10**10]))
+
+    def test_unique(self) -> None:
+        """connection_established: no two clients share an id."""
+        self.begin(random.Random(7).randrange)
+        self.assertEqual(len({self.socket_id() for _ in range(1000)}), 1000)
+
+
+class Effects(SubscribersTestCase):
+    """What a client asks for is done."""
+
+    def join(self, wire: Wire, client: IConnected, channel: str, user_id: str | None = None) -> None:
+        """Subscribe, and check that it succeeded."""
+        socket_id = json.loads(wire.said[0]["data"])["socket_id"]
+        client.receive(subscribe(channel, user_id, socket_id=socket_id))
+        self.assertEqual(wire.said[-1]["event"], "pusher_internal:subscription_succeeded")
+
+    def test_client_event(self) -> None:
+        """Client events: all but the sending connection get it, with the user's id on a presence channel."""
+        (ann, ann_client), (bo, bo_client), (tab, tab_client) = self.connect(), self.connect(), self.connect()
+        for wire, client, user_id in ((ann, ann_client, "1"), (bo, bo_client, "2"), (tab, tab_client, "1")):
+            self.join(wire, client, "presence-chat", user_id)
+        for wire in (ann, bo, tab):
+            wire.messages.clear()
+        ann_client.receive(say("client-typing", {"who": "Ann"}, channel="presence-chat"))
+        expected: Json = {
+            "event": "client-typing",
+            "channel": "presence-chat",
+            "data": '{"who": "Ann"}',
+            "user_id": "1",
+        }
+        self.assertEqual((ann.said, bo.said, tab.said), ([], [expected], [expected]))
+
+    def test_client_event_rate(self) -> None:
+        """Client events: the eleventh of a second is refused with 4301, and a second later all is well."""
+        wire, client = self.connect()
+        self.join(wire, client, "private-chat")
+        wire.messages.clear()
+        for _ in range(11):
+            client.receive(say("client-a", {}, channel="private-chat"))
+        self.assertEqual([said["data"]["code"] for said in wire.said], [4301])
+        self.clock.advance(1)
+        client.receive(say("client-a", {}, channel="private-chat"))
+        self.assertEqual(len(wire.said), 1)
+
+    def test_unsubscribe(self) -> None:
+        """Repeated subscribe, unsubscribe: nothing comes after it, and others see the member go."""
+        (ann, ann_client), (bo, bo_client) = self.connect(), self.connect()
+        self.join(ann, ann_client, "presence-chat", "1")
+        self.join(bo, bo_client, "presence-chat", "2")
+        ann.messages.clear()
+        bo.messages.clear()
+        ann_client.receive(unsubscribe("presence-chat"))
+        self.registry.publish(self.app, "presence-chat", "e", "{}")
+        self.assertEqual(ann.said, [])
+        self.assertEqual([said["event"] for said in bo.said], ["pusher_internal:member_removed", "e"])
+
+    def test_presence_full(self) -> None:
+        """Presence, limits: one too many is told so, in every form."""
+        count = iter(range(1000))
+        self.begin(lambda _below: next(count), presence_members=1)
+        (ann, ann_client), (bo, bo_client) = self.connect(), self.connect()
+        self.join(ann, ann_client, "presence-chat", "1")
+        bo.messages.clear()
+        bo_client.receive(subscribe("presence-chat", "2", socket_id="2.3"))
+        self.assertEqual(
+            [said["event"] for said in bo.said],
+            ["pusher:error", "pusher:subscription_error", "pusher_internal:subscription_error"],
+        )
+        self.assertIn("full", bo.said[0]["data"]["message"])
+        self.assertIsNone(bo.said[0]["data"]["code"])
+
+    def test_gone(self) -> None:
+        """A lost connection leaves its channels, and is neither watched nor sent away any more."""
+        (ann, ann_client), (bo, bo_client) = self.connect(), self.connect()
+        self.join(ann, ann_client, "presence-chat", "1")
+        self.join(bo, bo_client, "presence-chat", "2")
+        bo.messages.clear()
+        ann_client.gone()
+        self.assertEqual([said["event"] for said in bo.said], ["pusher_internal:member_removed"])
+        bo_client.gone()
+        self.assertEqual(list(self.registry.channels(self.app)), [])
+        self.assertEqual((self.subscribers._connected, self.liveness._slot_of), (set(), {}))
+        self.clock.pump([1] * 300)
+        self.subscribers.stopService()
+        self.assertEqual((ann.pings, ann.closes, bo.closes), (0, [], []))
+
+    def test_silence(self) -> None:
+        """Liveness: a silent client is pinged, then closed with 4201; one that was heard is not."""
+        (dead, _), (alive, alive_client) = self.connect(), self.connect()
+        for _ in range(120 + GRACE + 30 + 5):
+            self.clock.advance(1)
+            alive_client.heard()
+        self.assertEqual((dead.pings, [code for code, _ in dead.closes]), (1, [PONG_NOT_RECEIVED]))
+        self.assertEqual((alive.pings, alive.closes), (0, []))
+
+    def test_shutdown(self) -> None:
+        """Close codes: when the server stops, everybody is sent away with 4200 and comes back at once."""
+        wires = [self.connect()[0] for _ in range(3)]
+        self.subscribers.stopService()
+        self.assertEqual([wire.closes for wire in wires], [[(SHUTTING_DOWN, "Server is shutting down")]] * 3)
+
+
+class Tracing(SubscribersTestCase):
+    """`--verbose`: frames in and out to the log."""
+
+    def setUp(self) -> None:
+        """Start a node that traces."""
+        self.begin(lambda _below: 1234, verbose=True)
+
+    def traced(self, *texts: bytes) -> str:
+        """Let a client say something and go; give what the log has of it, and check that no secret is in it."""
+        with capturedLogs() as logs:
+            _, client = self.connect()
+            for text in texts:
+                client.receive(text)
+            client.gone()
+        lines = [event["log_format"].format(**event) for event in logs]
+        return "\n".join(lines)
+
+    def test_frames(self) -> None:
+        """Every frame in and out is logged, with who it is from or for."""
+        log = self.traced(subscribe("news"))
+        self.assertEqual(
+            log.splitlines(),
+            [
+                f"192.0.2.1:50000 <- {codec.established('1234.1234', 120).text.decode()}",
+                '192.0.2.1:50000 -> {"event": "pusher:subscribe", "data": {"channel": "news"}}',
+                '192.0.2.1:50000 <- {"event":"pusher_internal:subscription_succeeded","channel":"news","data":"{}"}',
+                "192.0.2.1:50000 gone",
+            ],
+        )
+
+    def test_auth_is_masked(self) -> None:
+        """An auth string is masked, in data that is an object and in data that is a string."""
+        token = auth("private-a")
+        data = {"channel": "private-a", "auth": token}
+        for form in (data, json.dumps(data)):
+            log = self.traced(say("pusher:subscribe", form))
+            self.assertIn("subscription_succeeded", log)
+            self.assertNotIn(token, log)
+            self.assertNotIn(token.partition(":")[2], log)
+            self.assertNotIn(KEY, log)
+
+    def test_short_auth_is_masked(self) -> None:
+        """An auth string that is no signature is masked where it was sent: it may be a secret put there by mistake."""
+        log = self.traced(say("pusher:ping", {"auth": SECRET}))
+        self.assertNotIn(SECRET, log)
+
+    def test_signatures_are_masked(self) -> None:
+        """A signature is masked wherever it stands, also in what the server answers."""
+        wrong = "ab" * 32
+        log = self.traced(say("pusher:subscribe", {"channel": "private-a", "auth": f"{KEY}:{wrong}"}))
+        self.assertIn("Invalid signature", log)
+        self.assertNotIn(wrong, log)
+
+    def test_escaped_auth_is_masked(self) -> None:
+        """An auth string is masked however its JSON is escaped."""
+        signature = auth("private-a").partition(":")[2]
+        text = say("pusher:subscribe", {"channel": "private-a", "auth": auth("private-a")})
+        log = self.traced(text.replace(f"{KEY}:".encode(), KEY.encode() + rb"\u003a"))
+        self.assertIn("subscription_succeeded", log)
+        self.assertNotIn(signature, log)
+
+    def test_garbage(self) -> None:
+        """Bytes that are no text, and braces, are logged without a fault."""
+        log = self.traced(b"\xff\xfe {nonsense} {0}")
+        self.assertIn(r"\xff\xfe {nonsense} {0}", log)
+
+    def test_closes_and_pings(self) -> None:
+        """Pings and closes are logged, and done."""
+        wire, _ = self.connect()
+        with capturedLogs() as logs:
+            self.clock.pump([1] * (120 + GRACE + 30 + 5))
+        lines = [event["log_format"].format(**event) for event in logs]
+        self.assertEqual(
+            lines,
+            ["192.0.2.1:50000 <- PING", "192.0.2.1:50000 <- CLOSE 4201 Pong reply not received in time"],
+        )
+        self.assertEqual((wire.pings, len(wire.closes)), (1, 1))
+
+    def test_off(self) -> None:
+        """Without it nothing is logged."""
+        self.begin(lambda _below: 1234)
+        self.assertEqual(self.traced(subscribe("private-a"), say("pusher:ping"), b"garbage"), "")
+
+    def test_interfaces(self) -> None:
+        """What traces keeps the seams of what it traces."""
+        wire, client = self.connect()
+        self.assertIsInstance(client, TracedConnected)
+        self.assertTrue(verifyObject(IConnected, client))
+        self.assertTrue(verifyObject(IWire, TracedWire(wire)))
+
+    def test_life_is_noted(self) -> None:
+        """Signs of life are noted through the trace too."""
+        wire, client = self.connect()
+        for _ in range(300):
+            self.clock.advance(1)
+            client.heard()
+        self.assertEqual((wire.pings, wire.closes), (0, []))
