@@ -27,7 +27,8 @@ class OptionTable(Directive):
         """Write the table as text, and have it parsed."""
         lines = [".. list-table::", "   :header-rows: 1", "", "   * - option", "     - default", "     - meaning"]
         for option in OPTIONS:
-            names = [f"-{option.short}"] * bool(option.short) + [f"--{option.name}", *(f"--{s}" for s in option.spellings)]
+            spellings = [f"--{spelling}" for spelling in (option.name, *option.spellings)]
+            names = [f"-{option.short}"] * bool(option.short) + spellings
             default = f"``{option.default}``" if option.default else "none"
             lines += [f"   * - {', '.join(f'``{n}``' for n in names)}", f"     - {default}", f"     - {option.help}"]
         for switch in SWITCHES:

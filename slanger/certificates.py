@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from OpenSSL import SSL, crypto
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificates
+from OpenSSL import SSL
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 
 from slanger.faults import StartupFault
-
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def read_certificate(cert_file: str, key_file: str) -> CertificateOptions:
@@ -20,21 +20,23 @@ def read_certificate(cert_file: str, key_file: str) -> CertificateOptions:
     :param key_file: PEM; may be the same file.
     :raises StartupFault: with the file and what is wrong with it.
     """
-    pems = _CERTIFICATE.findall(_read("--tls-cert", cert_file))
-    if not pems:
-        raise StartupFault(f"--tls-cert {cert_file}: no certificate in it; expected one or more in PEM")
     try:
-        certificate, *chain = [crypto.load_certificate(crypto.FILETYPE_PEM, pem) for pem in pems]
-    except (crypto.Error, ValueError) as fault:
-        raise StartupFault(f"--tls-cert {cert_file}: not a certificate ({_words(fault)}); expected PEM") from None
-    try:
-        key = crypto.load_privatekey(crypto.FILETYPE_PEM, _read("--tls-key", key_file), b"")
-    except (crypto.Error, ValueError, TypeError) as fault:
+        certificate, *chain = load_pem_x509_certificates(_read("--tls-cert", cert_file))
+    except ValueError:
         raise StartupFault(
-            f"--tls-key {key_file}: not a private key ({_words(fault)}); expected one in PEM, without a passphrase"
+            f"--tls-cert {cert_file}: no certificate that can be read; expected one or more in PEM"
         ) from None
-    options = CertificateOptions(
-        privateKey=key, certificate=certificate, extraCertChain=chain, insecurelyLowerMinimumTo=TLSVersion.TLSv1_2
+    try:
+        key = load_pem_private_key(_read("--tls-key", key_file), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise StartupFault(
+            f"--tls-key {key_file}: no private key that can be read; expected one in PEM, without a passphrase"
+        ) from None
+    options = CertificateOptions(  # Twisted's types still name the old classes of pyOpenSSL, which warns of them
+        privateKey=key,  # type: ignore[arg-type]
+        certificate=certificate,  # type: ignore[arg-type]
+        extraCertChain=chain,  # type: ignore[arg-type]
+        insecurelyLowerMinimumTo=TLSVersion.TLSv1_2,
     )
     try:
         options.getContext().check_privatekey()

@@ -9,4 +9,5 @@ class StartupFault(SystemExit, Exception):
     """
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(f"slanger: {sentence}")
+        super().__init__(sentence)
+        self.code = f"slanger: {sentence}"

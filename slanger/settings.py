@@ -227,6 +227,12 @@ class _Values:
         assert text is not None, name
         return text
 
+    def first_given(self, *names: str) -> str | None:
+        """Tell which of these options was given first: by a flag, or else in the environment."""
+        flags = (name for name in names if self._given.get(name))
+        variables = (name for name in names if self._environment.get(_variable(name)))
+        return next(flags, None) or next(variables, None)
+
     def number(self, name: str) -> int:
         """Give an option that counts something: at least 1."""
         text = self.required(name)
@@ -259,9 +265,9 @@ def _variable(name: str) -> str:
 
 def _read_secret(values: _Values, environment: Mapping[str, str]) -> str:
     """Take the secret from where it was given."""
-    secret = values.text("secret")
-    if secret is not None:
-        return secret
+    name = values.first_given("secret", "secret-file")
+    if name == "secret":
+        return values.required(name)
     file = values.text("secret-file")
     credential = Path(environment.get("CREDENTIALS_DIRECTORY", "/nonexistent"), CREDENTIAL)
     if file is None and credential.exists():

@@ -48,10 +48,11 @@ class Server:
 
     :param options: options of slanger, beside key, secret and addresses.
     :param one_port: whether WebSockets and REST share a port.
+    :param websocket_port: a port that is free, such as one of a server that has ended; by default any.
     """
 
-    def __init__(self, *options: str, one_port: bool = False) -> None:
-        self.websocket_port = free_port()
+    def __init__(self, *options: str, one_port: bool = False, websocket_port: int | None = None) -> None:
+        self.websocket_port = websocket_port or free_port()
         self.api_port = self.websocket_port if one_port else free_port()
         self._directory = tempfile.TemporaryDirectory()
         self.log_file = Path(self._directory.name, "log")

@@ -42,13 +42,13 @@ def authenticate(request: SignedRequest, app_id: str, apps: Apps, now: float) ->
     :raises Unauthorized: with the reason.
     """
     if not apps.any_answers_to(app_id):
-        raise NotFound(f"404 NOT FOUND: no app has the id {app_id!r}")
+        raise NotFound
     pairs = [(key.lower(), value) for key, value in read_query(request.query)]
     app = apps.with_key(_required(pairs, "auth_key"))
     if app is None:
         raise BadRequest("Unknown auth_key")
     if not app.answers_to(app_id):
-        raise NotFound(f"404 NOT FOUND: the app with this auth_key does not have the id {app_id!r}")
+        raise NotFound
     _check_version(first(pairs, "auth_version"))
     _check_timestamp(first(pairs, "auth_timestamp"), now)
     _check_signature(request, app, _required(pairs, "auth_signature"))

@@ -16,7 +16,7 @@ class ChannelUsers(Endpoint):
 
     async def get(self, call: Call) -> Answer:
         """List the distinct users on a presence channel."""
-        extraneous = sorted({key for key, _ in call.query if not key.startswith("auth_") and key != "body_md5"})
+        extraneous = sorted({key for key, _ in call.query if not _authenticates(key.lower())})
         if extraneous:
             raise BadRequest(f"The following query string parameters are extraneous: {', '.join(extraneous)}")
         fault = channel_fault(self._channel, call.app.channel_name_length)
@@ -26,3 +26,7 @@ class ChannelUsers(Endpoint):
             raise BadRequest("Users can only be retrieved for presence channels")
         users = await self.api.registry.users(call.app, self._channel)
         return {"users": [{"id": user_id} for user_id in users]}
+
+
+def _authenticates(key: str) -> bool:
+    return key.startswith("auth_") or key == "body_md5"

@@ -9,6 +9,12 @@ from typing import Generic, TypeVar
 
 S = TypeVar("S")
 
+SMALL = 1000
+"""Channels whose room is not worth giving back."""
+
+SPARSE = 4
+"""How many times fewer channels than there were make it worth the copying."""
+
 _NOBODY: Mapping[str, object] = MappingProxyType({})
 
 
@@ -30,16 +36,18 @@ class Channels(Generic[S]):
     A channel exists while it has a subscriber: the first makes it, the last takes it with him.
     """
 
-    __slots__ = ("_subscribers",)
+    __slots__ = ("_most", "_subscribers")
 
     def __init__(self) -> None:
         self._subscribers: dict[str, dict[str, S]] = {}
+        self._most = 0
 
     def add(self, channel: str, socket_id: str, subscriber: S) -> bool:
         """Put a subscriber on a channel; tell whether it is the first."""
         subscribers = self._subscribers.get(channel)
         if subscribers is None:
             self._subscribers[channel] = {socket_id: subscriber}
+            self._most = max(self._most, len(self._subscribers))
             return True
         subscribers[socket_id] = subscriber
         return False
@@ -50,6 +58,9 @@ class Channels(Generic[S]):
         if subscribers is None or subscribers.pop(socket_id, None) is None or subscribers:
             return False
         del self._subscribers[channel]
+        if self._most > SPARSE * len(self._subscribers) + SMALL:
+            self._subscribers = dict(self._subscribers)  # a dict keeps the room of what was deleted, its copy does not
+            self._most = len(self._subscribers)
         return True
 
     def on(self, channel: str) -> Mapping[str, S]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
@@ -32,7 +34,7 @@ class Listening(Service):
     def privilegedStartService(self) -> None:
         """Take the port while the process may still take any.
 
-        :raises StartupFault: it cannot be had.
+        :raises StartupFault: it cannot be had. Its sentence is short, as a daemon can hand on but 100 bytes of it.
         """
         super().privilegedStartService()
         failures: list[Failure] = []
@@ -52,8 +54,7 @@ class Listening(Service):
 
     def _fault(self, cause: BaseException | None) -> StartupFault:
         reason = getattr(cause, "socketError", cause)
-        fault = StartupFault(
-            f"{self.name} cannot listen on {self._where}: {getattr(reason, 'strerror', None) or reason}"
-        )
-        self._log.critical("{fault}", fault=fault)
+        fault = StartupFault(f"cannot listen on {self._where}: {getattr(reason, 'strerror', None) or reason}")
+        self._log.critical("{what}: {fault}", what=self.name, fault=fault)
+        print(fault.code, file=sys.__stderr__)
         return fault

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocolFactory,
+    IProtocolNegotiationFactory,
+    IReactorTime,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
@@ -54,7 +60,8 @@ class _Newcomer(Protocol, TimeoutMixin):
         self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
         self.connectionLost = protocol.connectionLost  # type: ignore[method-assign, assignment]
         protocol.makeConnection(self.transport)
-        protocol.dataReceived(self._received)
+        received, self._received = self._received, b""
+        protocol.dataReceived(received)
 
 
 def _names_an_app(line: bytes) -> bool:
@@ -62,7 +69,7 @@ def _names_an_app(line: bytes) -> bool:
     return b"/app/" in line.partition(b"?")[0]
 
 
-@implementer(IProtocolFactory)
+@implementer(IProtocolFactory, IProtocolNegotiationFactory)
 class SharedPort(Factory):
     """Builds either kind of connection.
 
@@ -92,3 +99,7 @@ class SharedPort(Factory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """Take a connection that has not said yet what it is."""
         return _Newcomer(self, addr)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Speak HTTP/1.1 over TLS, as both kinds of connection begin with it."""
+        return [b"http/1.1"]

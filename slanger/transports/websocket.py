@@ -7,13 +7,13 @@ a broken transport.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 import txaio.tx
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionRequest
-from twisted.internet.interfaces import IReactorTime, ITransport
+from twisted.internet.interfaces import IProtocolNegotiationFactory, IReactorTime, ITransport
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -40,6 +40,9 @@ UNSUPPORTED_DATA = 1003
 
 INTERNAL_ERROR = 1011
 """Close code of the WebSocket standard for a fault of the server; clients come back after a second."""
+
+
+_PONG = b"\x8a"
 
 
 def frame(text: bytes) -> bytes:
@@ -117,7 +120,9 @@ class WebSocketConnection(WebSocketServerProtocol):
             self._fail("letting {peer} in failed")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """Take one message."""
+        """Take one message; after a close there are no more."""
+        if self.state != self.STATE_OPEN:
+            return
         if isBinary:
             self._close(UNSUPPORTED_DATA, "Binary messages are not supported")
             return
@@ -133,6 +138,16 @@ class WebSocketConnection(WebSocketServerProtocol):
             client.gone()
         except Exception:
             self._log.failure("forgetting {peer} failed", peer=self.peer)
+
+    def onPing(self, payload: bytes) -> None:
+        """Answer a PING; answers that a slow reader leaves unread count as its backlog."""
+        if self.state == self.STATE_OPEN:
+            self._outbox.put(_PONG + len(payload).to_bytes(1) + payload)
+
+    def sendCloseFrame(self, *args: Any, **options: Any) -> None:
+        """Send a close frame, be it Autobahn's own; what was joined for this turn leaves first, and nothing after."""
+        self._shut_outbox()
+        super().sendCloseFrame(*args, **options)
 
     def dropConnection(self, abort: bool = False) -> None:
         """End the TCP connection; what was joined for this turn leaves first."""
@@ -154,7 +169,6 @@ class WebSocketConnection(WebSocketServerProtocol):
         self._close(code.number, reason)
 
     def _close(self, code: int, reason: str) -> None:
-        self._shut_outbox()
         if self.state == self.STATE_OPEN:
             self.sendCloseFrame(code, _fitting(reason))
 
@@ -177,6 +191,7 @@ def _fitting(reason: str) -> bytes:
     return reason.encode()[:123].decode(errors="ignore").encode()
 
 
+@implementer(IProtocolNegotiationFactory)
 class WebSocketFactory(WebSocketServerFactory):
     """Makes the connections of one port.
 
@@ -198,6 +213,10 @@ class WebSocketFactory(WebSocketServerFactory):
             maxMessagePayloadSize=MESSAGE_BYTES,
             openHandshakeTimeout=HANDSHAKE_TIMEOUT,
         )
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Speak HTTP/1.1 over TLS: where nothing is offered, Twisted refuses every client that asks, as browsers do."""
+        return [b"http/1.1"]
 
 
 def key_in(path: str) -> str:

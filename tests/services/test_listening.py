@@ -59,7 +59,7 @@ class ListeningTest(SynchronousTestCase):
             listening = Listening(endpoint, Factory.forProtocol(Protocol), "REST API", where)
             with capturedLogs() as logs:
                 fault = self.assertRaises(StartupFault, listening.privilegedStartService)
-        self.assertEqual(str(fault), f"slanger: REST API cannot listen on {where}: Address already in use")
+        self.assertEqual(str(fault), f"cannot listen on {where}: Address already in use")
         self.assertEqual([event["log_level"] for event in logs], [LogLevel.critical])
 
     def test_listens(self) -> None:

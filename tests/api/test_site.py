@@ -1,0 +1,290 @@
+"""HTTP around the API: methods, headers, connections, bodies, and bytes that are none of these."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slanger.api.site import PATIENCE_BYTES
+from slanger.protocol.names import REQUEST_BODY_BYTES
+from tests.api.requests import ApiTestCase, Connection, request_bytes, signed_target
+
+EVENTS = "/apps/3/events"
+CHANNELS = "/apps/3/channels"
+BODY = b'{"name":"n","channel":"news","data":"d"}'
+
+
+class AnswerTests(ApiTestCase):
+    """Statuses, headers and methods."""
+
+    def test_json(self) -> None:
+        """Status codes: success is a 200 with a JSON object and its exact length; never 202, never an empty body."""
+        for response in (self.get(CHANNELS), self.post(EVENTS, BODY), self.get(f"{CHANNELS}/a")):
+            self.assertEqual(response.status, 200)
+            self.assertEqual(response.headers["content-type"], "application/json")
+            self.assertEqual(response.headers["content-length"], str(len(response.body)))
+            self.assertIs(type(response.json), dict)
+
+    def test_errors(self) -> None:
+        """Status codes: an error is plain text of the exact length, ending in a newline."""
+        for response in (self.ask(request_bytes("GET", "/")), self.ask(request_bytes("GET", CHANNELS))):
+            self.assert_refused(response, response.status)
+            self.assertEqual(response.headers["content-length"], str(len(response.body)))
+
+    def test_unknown_paths(self) -> None:
+        """Status codes: any other path is a 404, in constant words, whatever the method."""
+        for path in (
+            "/",
+            "/apps",
+            "/apps/3",
+            "/apps/3/",
+            "/apps/3/events/x",
+            "/apps/3/channels/a/b",
+            "/Apps/3/channels",
+            "/x/apps/3/channels",
+            "/apps/3/channels/a/users/x",
+            "/favicon.ico",
+            "/../etc/passwd",
+            "/%00",
+            "//apps/3/channels",
+            "/%FF",
+        ):
+            for method in ("GET", "POST", "PUT"):
+                self.assert_refused(self.ask(request_bytes(method, path)), 404, "404 NOT FOUND")
+
+    def test_methods(self) -> None:
+        """Status codes: a method a path does not take is a 405 that says which it takes."""
+        for path, allowed, others in (
+            (EVENTS, "POST", ("GET", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW", "RENDER", "__INIT__")),
+            (CHANNELS, "GET", ("POST", "PUT", "DELETE", "OPTIONS")),
+            (f"{CHANNELS}/news", "GET", ("POST", "PUT", "DELETE")),
+            (f"{CHANNELS}/presence-a/users", "GET", ("POST", "DELETE")),
+            (f"{CHANNELS}/news/events", "POST", ("GET",)),
+        ):
+            for method in others:
+                response = self.ask(request_bytes(method, path))
+                self.assert_refused(response, 405)
+                self.assertIn(allowed, response.headers["allow"].split(", "))
+                self.assertNotIn(method, response.headers["allow"].split(", "))
+
+    def test_head(self) -> None:
+        """Methods: HEAD is GET without the body, errors included."""
+        response = self.ask(request_bytes("HEAD", signed_target("HEAD", CHANNELS)), head=True)
+        self.assertEqual((response.status, response.body), (200, b""))
+        self.assertEqual(response.headers["content-length"], str(len(b'{"channels":{}}')))
+        for path, status in ((CHANNELS, 401), ("/", 404), (EVENTS, 405)):
+            self.assertEqual(self.ask(request_bytes("HEAD", path), head=True).status, status)
+
+    def test_quiet_about_itself(self) -> None:
+        """Answers: they do not tell which server this is."""
+        for response in (self.get(CHANNELS), self.ask(request_bytes("GET", "/"))):
+            self.assertNotIn("server", response.headers)
+
+    def test_internal_fault(self) -> None:
+        """One bad client hurts itself at most: a fault of ours is a 500 without any detail, logged once."""
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("the secret reason")
+
+        self.patch(self.registry, "publish", broken)
+        response = self.post(EVENTS, BODY)
+        self.assert_refused(response, 500)
+        self.assertNotIn("reason", response.text)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
+class ConnectionTests(ApiTestCase):
+    """Connections and bodies."""
+
+    def test_keep_alive(self) -> None:
+        """HTTP: a connection carries one request after the other, also after errors."""
+        connection = Connection(self.site)
+        for request, status in (
+            (request_bytes("POST", signed_target("POST", EVENTS, (), BODY), BODY), 200),
+            (request_bytes("GET", "/"), 404),
+            (request_bytes("POST", signed_target("POST", EVENTS, (), b"["), b"["), 400),
+            (request_bytes("GET", signed_target("GET", CHANNELS)), 200),
+        ):
+            connection.say(request)
+            (response,) = connection.read()
+            self.assertEqual(response.status, status)
+        self.assertFalse(connection.ended)
+
+    def test_pipelined(self) -> None:
+        """HTTP: requests in one read are answered in order."""
+        connection = Connection(self.site)
+        connection.say(
+            request_bytes("POST", signed_target("POST", EVENTS, (), BODY), BODY)
+            + request_bytes("GET", "/")
+            + request_bytes("GET", signed_target("GET", CHANNELS))
+        )
+        self.clock.advance(0)
+        self.assertEqual([response.status for response in connection.read()], [200, 404, 200])
+
+    def test_close(self) -> None:
+        """HTTP: with `Connection: close` the connection ends after the answer."""
+        connection = Connection(self.site)
+        connection.say(request_bytes("GET", signed_target("GET", CHANNELS), Connection="close"))
+        self.assertEqual(connection.read()[0].status, 200)
+        self.assertTrue(connection.ended)
+
+    def test_cut_in_pieces(self) -> None:
+        """HTTP: a request may come byte by byte."""
+        listener = self.listen("news")
+        connection = Connection(self.site)
+        for byte in request_bytes("POST", signed_target("POST", EVENTS, (), BODY), BODY):
+            self.assertEqual(connection.read(), [])
+            connection.say(bytes([byte]))
+        self.assertEqual([response.status for response in connection.read()], [200])
+        self.assertEqual(len(listener.received), 1)
+
+    def test_chunked(self) -> None:
+        """HTTP: a body may come in chunks, whose length nobody knows in advance."""
+        listener = self.listen("news")
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (BODY[:5], BODY[5:6], BODY[6:]))
+        head = request_bytes("POST", signed_target("POST", EVENTS, (), BODY), Transfer_Encoding="chunked")
+        self.assert_answered(self.ask(head + chunks + b"0\r\n\r\n"), {})
+        self.assertEqual(len(listener.received), 1)
+
+    def test_silence(self) -> None:
+        """Bounded: a connection that says nothing more is ended."""
+        connection = Connection(self.site)
+        connection.say(b"GET /apps")
+        self.clock.pump([1.0] * 61)
+        self.assertTrue(connection.ended)
+
+    def test_large_body(self) -> None:
+        """Bounded: a body above 1 MiB is a 413; its bytes are not kept."""
+        connection = Connection(self.site)
+        size = 8 * REQUEST_BODY_BYTES
+        connection.say(request_bytes("POST", EVENTS, Content_Length=str(size)))
+        for _ in range(size // 65536 - 1):
+            connection.say(b"x" * 65536)
+        self.assertLessEqual(connection.body_bytes_kept(), REQUEST_BODY_BYTES + 1)
+        self.assertEqual(connection.read(), [])
+        connection.say(b"x" * 65536)
+        (response,) = connection.read()
+        self.assert_refused(response, 413)
+        self.assertFalse(connection.ended)
+
+    def test_large_body_in_chunks(self) -> None:
+        """Bounded: a chunked body above 1 MiB is a 413 too."""
+        connection = Connection(self.site)
+        connection.say(request_bytes("POST", EVENTS, Transfer_Encoding="chunked"))
+        for _ in range(2 * REQUEST_BODY_BYTES // 65536):
+            connection.say(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+        connection.say(b"0\r\n\r\n")
+        (response,) = connection.read()
+        self.assert_refused(response, 413)
+
+    def test_huge_body(self) -> None:
+        """Bounded: a body without end is not waited for: its sender is hung up on."""
+        for head, chunk in (
+            (request_bytes("POST", EVENTS, Content_Length=str(10**12)), b"x" * 65536),
+            (request_bytes("POST", EVENTS, Transfer_Encoding="chunked"), b"10000\r\n" + b"x" * 65536 + b"\r\n"),
+        ):
+            connection = Connection(self.site)
+            connection.say(head)
+            said = 0
+            while not connection.ended and said <= PATIENCE_BYTES:
+                connection.say(chunk)
+                said += 65536
+            self.assertTrue(connection.ended)
+
+    def test_expect(self) -> None:
+        """HTTP: who asks for leave to send its body (curl, .NET) gets it."""
+        connection = Connection(self.site)
+        target = signed_target("POST", EVENTS, (), BODY)
+        connection.say(request_bytes("POST", target, Expect="100-continue", Content_Length=str(len(BODY))))
+        self.assertEqual(connection.transport.value(), b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.transport.clear()
+        connection.say(BODY)
+        self.assert_answered(connection.read()[0], {})
+
+    def test_gone_before_the_answer(self) -> None:
+        """HTTP: a caller that hangs up half way harms nobody."""
+        connection = Connection(self.site)
+        connection.say(request_bytes("POST", EVENTS, Content_Length="100") + b"half")
+        connection.leave()
+        self.assert_answered(self.get(CHANNELS), {"channels": {}})
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+PARAMETER = st.sampled_from(("name", "data", "channel", "channels", "socket_id", "info"))
+LIKELY = st.sampled_from(("n", "news", "presence-a", "1.1", "user_count", "", "pusher:x")) | ANY_JSON
+TRIGGER = st.dictionaries(PARAMETER, LIKELY | st.lists(LIKELY, max_size=3), max_size=6)
+HTTP = st.sampled_from(
+    (
+        b"GET ",
+        b"POST ",
+        b"HEAD ",
+        b"/apps/3/",
+        b"channels",
+        b"events",
+        b"?auth_key=",
+        b" HTTP/1.1",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"Content-Length: 5",
+        b"Transfer-Encoding: chunked",
+        b"Host: a",
+        b"%",
+        b"&",
+        b"=",
+        b"*",
+        b"http://a/",
+    )
+)
+
+
+class PropertyTests(ApiTestCase):
+    """Whatever comes, there is no 500, and no traceback."""
+
+    def assert_harmless(self, received: bytes) -> None:
+        """Check an answer to anything, and that the next request works."""
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertNotIn(b"Traceback", received)
+        self.assertNotRegex(received, rb"\AHTTP/1\.[01] 5")
+        self.assertNotIn(b"<html", received.lower())
+        self.assert_answered(self.get(CHANNELS), {"channels": {}})
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.binary(max_size=200) | st.lists(HTTP | st.binary(max_size=8), max_size=14).map(b"".join))
+    def test_any_bytes(self, received: bytes) -> None:
+        """One bad client hurts itself at most: any bytes on the port harm nobody."""
+        connection = Connection(self.site)
+        for piece in (received, b"\r\n\r\n", b"0\r\n\r\n"):
+            connection.say(piece)
+        self.assert_harmless(connection.transport.value())
+
+    @settings(max_examples=150, deadline=None)
+    @given(TRIGGER | ANY_JSON)
+    def test_any_json(self, body: object) -> None:
+        """One bad client hurts itself at most: any JSON with a right signature is a 200, a 400 or a 413."""
+        content = json.dumps(body).encode()
+        response = self.post(EVENTS, content)
+        self.assertIn(response.status, (200, 400, 413))
+        self.assertIs(type(response.json) if response.status == 200 else dict, dict)
+        self.assert_harmless(b"")
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.binary(max_size=60))
+    def test_any_signed_bytes(self, body: bytes) -> None:
+        """One bad client hurts itself at most: any bytes with a right signature are a 400."""
+        self.assert_refused(self.post(EVENTS, body), 400)
+        self.assert_harmless(b"")
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.lists(st.tuples(PARAMETER | st.text(max_size=6), st.text(max_size=12)), max_size=5))
+    def test_any_query(self, parameters: list[tuple[str, str]]) -> None:
+        """One bad client hurts itself at most: any signed parameters are a 200 or a 400."""
+        for path in (CHANNELS, f"{CHANNELS}/presence-a", f"{CHANNELS}/presence-a/users"):
+            self.assertIn(self.get(path, *parameters).status, (200, 400))
+        self.assertIn(self.post(EVENTS, b"", *parameters).status, (200, 400))
+        self.assert_harmless(b"")

@@ -1,0 +1,194 @@
+"""Real `twistd` processes: run to their end, in the foreground, or as daemons; and ways to talk to them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from websockets.sync.client import ClientConnection, connect
+
+from tests.api.requests import signed_target
+from tests.server import KEY, PATIENCE, SECRET, twistd, wait_for
+
+LISTENING = "listening on "
+
+
+def environment(**more: str) -> Mapping[str, str]:
+    """Give this process's environment, without what is meant for other servers, and the secret in it."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("SLANGER_")}
+    return {**ours, "SLANGER_SECRET": SECRET, **more}
+
+
+def run(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run twistd to its end."""
+    return subprocess.run(
+        twistd(*arguments),
+        cwd=cwd,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class Foreground:
+    """A server in the foreground whose two outputs are kept apart; use it as a context manager.
+
+    :param ports: on how many ports it will listen.
+    """
+
+    def __init__(self, *options: str, ports: int = 2) -> None:
+        self._directory = tempfile.TemporaryDirectory()
+        self.folder = Path(self._directory.name)
+        self._command = twistd("-n", "--pidfile=", "slanger", f"--app-key={KEY}", "--redis-url=none", *options)
+        self._ports = ports
+
+    def __enter__(self) -> Foreground:
+        with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
+            self.process = subprocess.Popen(self._command, stdout=out, stderr=err, cwd=self.folder, env=environment())
+        wait_for("listening", self._listens)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self._directory.cleanup()
+
+    @property
+    def out(self) -> str:
+        """What it has written to stdout."""
+        return (self.folder / "out").read_text(encoding="utf-8")
+
+    @property
+    def err(self) -> str:
+        """What it has written to stderr."""
+        return (self.folder / "err").read_text(encoding="utf-8")
+
+    def _listens(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"the server ended with {self.process.returncode}: {self.err}{self.out}")
+        return self.out.count(LISTENING) == self._ports
+
+
+class Daemon:
+    """A daemonised server; use it as a context manager."""
+
+    def __init__(self, *options: str) -> None:
+        self._directory = tempfile.TemporaryDirectory()
+        self.folder = Path(self._directory.name)
+        self.pid_file, self.log_file = self.folder / "slanger.pid", self.folder / "slanger.log"
+        self._options = options
+
+    def __enter__(self) -> Daemon:
+        files = (f"--pidfile={self.pid_file}", f"--logfile={self.log_file}")
+        self.started = run(*files, "slanger", f"--app-key={KEY}", "--redis-url=none", *self._options, cwd=self.folder)
+        self.pid = int(self.pid_file.read_text()) if self.pid_file.exists() else 0
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.pid and self.runs():
+            os.kill(self.pid, signal.SIGKILL)
+        self._directory.cleanup()
+
+    def runs(self) -> bool:
+        """Whether its process is there; one that has ended may wait for whoever adopted it to notice."""
+        try:
+            status = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii")
+        except OSError:
+            return False
+        return status.rpartition(")")[2].split()[0] != "Z"
+
+    def terminate(self) -> None:
+        """Send SIGTERM, and wait for the end."""
+        os.kill(self.pid, signal.SIGTERM)
+        wait_for("the end of the daemon", lambda: not self.runs())
+
+
+class ProcessTestCase(SynchronousTestCase):
+    """Talks to real servers."""
+
+    def setUp(self) -> None:
+        """Make an empty folder."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.folder = Path(directory.name)
+
+    def connect(self, port: int, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> ClientConnection:
+        """Connect a client, and take its `connection_established`."""
+        where = f"[{host}]" if ":" in host else host
+        scheme = "ws" if tls is None else "wss"
+        url = f"{scheme}://{where}:{port}/app/{KEY}?protocol=7&client=test"
+        client = self.enterContext(connect(url, ssl=tls, proxy=None, open_timeout=PATIENCE))
+        self.assertEqual(read(client)["event"], "pusher:connection_established")
+        return client
+
+    def subscribe(self, client: ClientConnection, channel: str = "news") -> None:
+        """Put a client on a public channel."""
+        client.send(json.dumps({"event": "pusher:subscribe", "data": {"channel": channel}}))
+        self.assertEqual(read(client)["event"], "pusher_internal:subscription_succeeded")
+
+    def assert_serves(self, client: ClientConnection, *api: Any, tls: ssl.SSLContext | None = None) -> None:
+        """Subscribe a client, trigger an event, and see it come.
+
+        :param api: host and port of the API, or the path of its socket.
+        """
+        self.subscribe(client, "check")
+        body = json.dumps({"name": "price", "channel": "check", "data": "1"}).encode()
+        self.assertEqual(ask("POST", "/apps/3/events", body, *api, tls=tls), (200, b"{}"))
+        self.assertEqual(read(client), {"event": "price", "channel": "check", "data": "1"})
+        client.send('{"event":"pusher:unsubscribe","data":{"channel":"check"}}')
+
+
+def read(client: ClientConnection) -> Any:
+    """Read one message."""
+    return json.loads(client.recv(PATIENCE))
+
+
+def ask(method: str, path: str, body: bytes, *api: Any, tls: ssl.SSLContext | None = None) -> tuple[int, bytes]:
+    """Send a signed request; give status and body."""
+    connection = _Connection(*api, tls=tls)
+    target = signed_target(method, path, (), body, timestamp=int(time.time()))
+    connection.request(method, target, body)
+    response = connection.getresponse()
+    answer = response.status, response.read()
+    connection.close()
+    return answer
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP to a host and port, with TLS or without, or to the path of a socket."""
+
+    def __init__(self, *api: Any, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__("localhost", timeout=PATIENCE)
+        self._api = api
+        self._tls = tls
+
+    def connect(self) -> None:
+        """Connect."""
+        if len(self._api) == 1:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.connect(self._api[0])
+        else:
+            self.sock = socket.create_connection(self._api, PATIENCE)
+        if self._tls is not None:
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname="127.0.0.1")

@@ -1,0 +1,214 @@
+// Official JavaScript clients, driven by lines of JSON; see driver.py.
+//
+// in:  {"id": 1, "do": "connect", "client": "ann", ...}
+// out: {"reply": 1, "value": ...} or {"reply": 1, "error": "..."},
+//      and for each event {"client", "scope", "event", "channel", "data", "metadata"}
+"use strict";
+
+console.log = console.info = console.error; // stdout is for the protocol alone
+
+const PusherServer = require("pusher");
+
+// Telling Python
+
+function plain(value) {
+  if (value instanceof Error) return { type: value.name, message: value.message, ...value };
+  const isMembers = value && typeof value === "object" && value.members && "myID" in value;
+  return isMembers ? { count: value.count, members: value.members, myID: value.myID } : value;
+}
+
+function write(line) {
+  const parents = [];
+  const text = JSON.stringify(line, function (_key, value) {
+    while (parents.length && parents[parents.length - 1] !== this) parents.pop();
+    if (value && typeof value === "object") {
+      if (parents.includes(value)) return "[circular]";
+      parents.push(value);
+    }
+    return plain(value);
+  });
+  process.stdout.write(text + "\n");
+}
+
+function report(client, scope, event, channel, data, metadata) {
+  write({ client, scope, event, channel: channel ?? null, data: data ?? null, metadata: metadata ?? null });
+}
+
+// bind_global hides the metadata (the user_id of client events): look at each emit instead.
+function watch(emitter, tell) {
+  const emit = emitter.emit;
+  emitter.emit = function (event, data, metadata) {
+    tell(event, data, metadata);
+    return emit.call(this, event, data, metadata);
+  };
+}
+
+// Clients: name -> {pusher, echo?, watched}
+
+const clients = new Map();
+
+const builds = {
+  "pusher-js": () => require("pusher-js"),
+  "pusher-js/with-encryption": () => {
+    // a build for browsers: it touches a few of their globals
+    globalThis.window ??= globalThis;
+    globalThis.self ??= globalThis;
+    globalThis.addEventListener ??= () => {};
+    globalThis.document ??= { location: { protocol: "http:" }, body: {}, addEventListener() {} };
+    return require("pusher-js/with-encryption");
+  },
+};
+
+function find(name) {
+  const client = clients.get(name);
+  if (!client) throw new Error(`no client ${name}`);
+  return client;
+}
+
+function channelOf(client, name) {
+  const channel = find(client).pusher.channel(name);
+  if (!channel) throw new Error(`client ${client} has no channel ${name}`);
+  return channel;
+}
+
+function watchChannel(client, channel) {
+  const { watched } = find(client);
+  if (watched.has(channel)) return;
+  watched.add(channel);
+  watch(channel, (event, data, metadata) => report(client, "channel", event, channel.name, data, metadata));
+}
+
+// What the app's own server would do, done here by the official SDK.
+// auth: {key, secret, encryptionMasterKeyBase64, presence: {user_id, user_info}}
+function authorization({ key, secret, encryptionMasterKeyBase64, presence }) {
+  const sdk = new PusherServer({ appId: "1", key, secret, encryptionMasterKeyBase64, cluster: "none" });
+  const customHandler = ({ socketId, channelName }, callback) => {
+    const member = channelName.startsWith("presence-") ? presence : undefined;
+    callback(null, sdk.authorizeChannel(socketId, channelName, member));
+  };
+  return { channelAuthorization: { customHandler } };
+}
+
+function echoChannel(client, kind, channel) {
+  if (!["channel", "private", "encryptedPrivate", "join"].includes(kind)) throw new Error(`unknown kind ${kind}`);
+  return find(client).echo[kind](channel);
+}
+
+const commands = {
+  // library: "pusher-js", another of its builds, or "echo"; key and options: those of its constructor
+  async connect({ client, library, key, options, auth }) {
+    if (clients.has(client)) throw new Error(`client ${client} exists`);
+    const Pusher = builds[library === "echo" ? "pusher-js" : library]();
+    const settings = { cluster: "", ...authorization(auth), ...options };
+    const entry = { watched: new Set() };
+    if (library === "echo") {
+      const { default: Echo } = await import("laravel-echo"); // its CommonJS build does not load in Node
+      entry.echo = new Echo({ broadcaster: "pusher", withoutInterceptors: true, ...settings, key, Pusher });
+      entry.pusher = entry.echo.connector.pusher;
+    } else {
+      entry.pusher = new Pusher(key, settings);
+    }
+    clients.set(client, entry);
+    watch(entry.pusher.connection, (event, data) => {
+      if (event !== "message") report(client, "connection", event, null, data);
+    });
+  },
+  disconnect({ client }) {
+    find(client).pusher.disconnect();
+    clients.delete(client);
+  },
+  state({ client }) {
+    const { connection } = find(client).pusher;
+    return { state: connection.state, socket_id: connection.socket_id, activity_timeout: connection.activityTimeout };
+  },
+  // what a browser tells when the network is back: who waits to connect again waits no longer
+  online() {
+    require("pusher-js").Runtime.getNetwork().emit("online");
+  },
+  subscribe({ client, channel }) {
+    watchChannel(client, find(client).pusher.subscribe(channel));
+  },
+  unsubscribe({ client, channel }) {
+    find(client).pusher.unsubscribe(channel);
+  },
+  // client events
+  trigger({ client, channel, event, data, times }) {
+    for (let count = 0; count < times; count++) channelOf(client, channel).trigger(event, data);
+  },
+  // any message, right or wrong
+  send({ client, event, data, channel }) {
+    find(client).pusher.send_event(event, data, channel);
+  },
+  members({ client, channel }) {
+    const { members } = channelOf(client, channel);
+    const info = {};
+    members.each((member) => (info[member.id] = member.info));
+    return { count: members.count, info, me: members.me };
+  },
+
+  // Laravel Echo. kind: channel, private, encryptedPrivate or join; channel: its name without prefix
+  listen({ client, kind, channel, events = [], whispers = [] }) {
+    const it = echoChannel(client, kind, channel);
+    const tell = (event) => (data) => report(client, "echo", event, it.name, data);
+    it.subscribed(tell("subscribed")).error(tell("error"));
+    if (kind === "join") it.here(tell("here")).joining(tell("joining")).leaving(tell("leaving"));
+    for (const event of events) it.listen(event, tell(event));
+    for (const event of whispers) it.listenForWhisper(event, tell(event));
+  },
+  whisper({ client, kind, channel, event, data }) {
+    echoChannel(client, kind, channel).whisper(event, data);
+  },
+  leave({ client, channel }) {
+    find(client).echo.leave(channel);
+  },
+
+  // The Node server SDK. server: settings of its constructor; args: those of the method called
+  async sdk({ server, call, args }) {
+    const value = await new PusherServer(server)[call](...args);
+    return typeof value?.json === "function" ? value.json() : value;
+  },
+
+  // A page in a browser
+  async page({ client, url }) {
+    const { open } = await import("./browser.mjs");
+    pages.set(client, await open(url, (event, data) => report(client, "page", event, null, data)));
+  },
+  async close({ client }) {
+    await pages.get(client)?.close();
+    pages.delete(client);
+  },
+  // script: the body of an async function of `argument`
+  evaluate({ client, script, argument = null }) {
+    return pages.get(client).evaluate(`(async (argument) => {${script}})(${JSON.stringify(argument)})`);
+  },
+};
+
+const pages = new Map();
+
+// Listening to Python
+
+async function run(line) {
+  const { id, do: name, ...rest } = JSON.parse(line);
+  try {
+    write({ reply: id, value: (await commands[name](rest)) ?? null });
+  } catch (error) {
+    const { status, body } = error;
+    const cause = error.error?.message; // of the Node SDK's own errors
+    write({ reply: id, error: `${error.message}${cause ? `: ${cause}` : ""}`, status, body });
+  }
+}
+
+process.on("uncaughtException", (error) => report(null, "process", "uncaughtException", null, error));
+
+let rest = "";
+process.stdin.setEncoding("utf8");
+process.stdin.on("data", (text) => {
+  const lines = (rest + text).split("\n");
+  rest = lines.pop();
+  lines.forEach(run);
+});
+process.stdin.on("end", async () => {
+  await (await import("./browser.mjs")).close();
+  process.exit(0);
+});
+write({ ready: true });

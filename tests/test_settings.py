@@ -1,0 +1,411 @@
+"""Flags, environment and files: what they become, and what is wrong with them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from slanger.domain.apps import App
+from slanger.faults import StartupFault
+from slanger.settings import (
+    OPTIONS,
+    SWITCHES,
+    Address,
+    Given,
+    MissingOption,
+    Settings,
+    endpoint_string,
+    read_address,
+    read_settings,
+)
+from tests.server import KEY, SECRET
+
+REQUIRED: Given = {"app-key": KEY, "secret": SECRET}
+NUMBERS = {
+    "activity-timeout": 120,
+    "pong-timeout": 30,
+    "presence-members": 100,
+    "presence-member-bytes": 1024,
+    "user-id-length": 128,
+    "channel-name-length": 200,
+    "event-data-bytes": 10240,
+    "event-channels": 100,
+    "client-events-per-second": 10,
+}
+
+
+def variable(name: str) -> str:
+    """Name the environment variable of an option."""
+    return "SLANGER_" + name.upper().replace("-", "_")
+
+
+def member(settings: Settings, name: str) -> object:
+    """Find what an option became: it belongs to the node, or to the app."""
+    attribute = name.replace("-", "_")
+    return getattr(settings, attribute) if hasattr(settings, attribute) else getattr(settings.app, attribute)
+
+
+class SettingsTestCase(SynchronousTestCase):
+    """Settings from flags and an environment."""
+
+    def read(self, given: Given | None = None, **environment: str) -> Settings:
+        """Read flags beside key and secret."""
+        return read_settings({**REQUIRED, **(given or {})}, environment)
+
+    def assert_fault(
+        self, sentences: tuple[str, ...], given: Given, environment: Mapping[str, str] | None = None
+    ) -> str:
+        """Check that there is a fault of one line with these words in it, and without the secret."""
+        fault = self.assertRaises(StartupFault, read_settings, given, environment or {})
+        text = str(fault.code)
+        self.assertEqual(len(text.splitlines()), 1, text)
+        self.assertTrue(text.startswith("slanger: "), text)
+        for words in sentences:
+            self.assertIn(words, text)
+        self.assertNotIn(SECRET, text)
+        self.assertNotIn(SECRET, repr(fault))
+        return text
+
+    def file(self, content: str | bytes, name: str = "file") -> Path:
+        """Write a file."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = Path(directory.name, name)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+
+class DefaultTests(SettingsTestCase):
+    """What holds when nothing else is said."""
+
+    def test_defaults(self) -> None:
+        """Command line: the addresses and the Redis of Slanger, the limits of the documentation."""
+        expected = Settings(
+            app=App(key=KEY, secret=SECRET),
+            websocket=Address("0.0.0.0:8080", "0.0.0.0", 8080, None, tls=False),
+            api=Address("0.0.0.0:4567", "0.0.0.0", 4567, None, tls=False),
+            redis_url="redis://127.0.0.1:6379/0",
+            tls_cert=None,
+            tls_key=None,
+            activity_timeout=120,
+            pong_timeout=30,
+            verbose=False,
+        )
+        self.assertEqual(self.read(), expected)
+        self.assertEqual({name: member(self.read(), name) for name in NUMBERS}, NUMBERS)
+        self.assertTrue(self.read().app.client_events)
+
+    def test_every_option_is_tested(self) -> None:
+        """Command line: each option has a test here; a new one is missed by this."""
+        known = {"app-key", "secret", "secret-file", "app-id", "api-host", "websocket-host", "redis-url"}
+        known |= {"tls-cert", "tls-key", "tls-ports", *NUMBERS}
+        self.assertEqual({option.name for option in OPTIONS}, known)
+
+    def test_missing(self) -> None:
+        """Command line: key and secret are required; the fault says how to give them."""
+        self.assert_fault(("no app key", "--app-key", "SLANGER_APP_KEY"), {"secret": SECRET})
+        self.assert_fault(("no secret", "--secret-file", "SLANGER_SECRET"), {"app-key": KEY})
+        self.assertRaises(MissingOption, read_settings, {}, {})
+        self.assertRaises(MissingOption, read_settings, {"app-key": KEY}, {"CREDENTIALS_DIRECTORY": "/nowhere"})
+
+
+class OrderTests(SettingsTestCase):
+    """A flag, then the environment, then the default."""
+
+    def test_texts(self) -> None:
+        """Command line: every text comes from its flag, or else from the environment."""
+        for name, flag, environment in (
+            ("app-key", "flag-key", "env-key"),
+            ("app-id", "1", "2"),
+            ("redis-url", "redis://one", "rediss://user:word@two:1/5"),
+            ("tls-cert", "one.pem", "two.pem"),
+        ):
+            given = {**REQUIRED, name: flag}
+            without = {key: value for key, value in REQUIRED.items() if key != name}
+            attribute = {"app-key": "key", "app-id": "id"}.get(name, name)
+            of = {variable(name): environment}
+            self.assertEqual(member(read_settings(given, of), attribute), flag)
+            self.assertEqual(member(read_settings(without, of), attribute), environment)
+
+    def test_addresses(self) -> None:
+        """Command line: so do the addresses."""
+        for name in ("websocket-host", "api-host"):
+            attribute = name.removesuffix("-host")
+            of = {variable(name): "two:2"}
+            self.assertEqual(getattr(self.read({name: "one:1"}, **of), attribute).text, "one:1")
+            self.assertEqual(getattr(self.read(None, **of), attribute).text, "two:2")
+
+    def test_numbers(self) -> None:
+        """Command line: so does every number."""
+        for name in NUMBERS:
+            of = {variable(name): "8"}
+            self.assertEqual(member(self.read({name: "7"}, **of), name), 7)
+            self.assertEqual(member(self.read(None, **of), name), 8)
+
+    def test_switches(self) -> None:
+        """Command line: so does every switch; the environment says yes or no in several words."""
+        for switch in SWITCHES:
+            self.assertIs(member(self.read(), switch.name), switch.default)
+            for text, state in (
+                ("1", True),
+                ("yes", True),
+                ("TRUE", True),
+                ("0", False),
+                ("No", False),
+                ("false", False),
+            ):
+                of = {variable(switch.name): text}
+                self.assertIs(member(self.read(None, **of), switch.name), state)
+                self.assertIs(member(self.read({switch.name: not state}, **of), switch.name), not state)
+            self.assertIs(member(self.read(None, **{variable(switch.name): ""}), switch.name), switch.default)
+
+    def test_empty(self) -> None:
+        """Command line: an empty text counts as not given."""
+        empty = {option.name: "" for option in OPTIONS}
+        environment = {variable(name): text for name, text in empty.items()}
+        of = {**environment, "SLANGER_APP_KEY": KEY, "SLANGER_SECRET": SECRET}
+        self.assertEqual(read_settings(empty, of), self.read())
+        self.assertRaises(MissingOption, read_settings, empty, environment)
+
+
+class SecretTests(SettingsTestCase):
+    """Where the secret may come from."""
+
+    def test_flag_and_environment(self) -> None:
+        """Secret: from the flag, or else from the environment."""
+        self.assertEqual(self.read(SLANGER_SECRET="other").app.secret, SECRET)
+        self.assertEqual(read_settings({"app-key": KEY}, {"SLANGER_SECRET": "other"}).app.secret, "other")
+
+    def test_file(self) -> None:
+        """Secret: from a file, the newline at its end left out."""
+        for content in (SECRET, f"{SECRET}\n", f"  {SECRET}\r\n\n"):
+            file = str(self.file(content))
+            self.assertEqual(read_settings({"app-key": KEY, "secret-file": file}, {}).app.secret, SECRET)
+            self.assertEqual(read_settings({"app-key": KEY}, {"SLANGER_SECRET_FILE": file}).app.secret, SECRET)
+
+    def test_credential(self) -> None:
+        """Secret: from systemd's credential."""
+        file = self.file(f"{SECRET}\n", "slanger-secret")
+        environment = {"CREDENTIALS_DIRECTORY": str(file.parent)}
+        self.assertEqual(read_settings({"app-key": KEY}, environment).app.secret, SECRET)
+        other = str(self.file("other"))
+        self.assertEqual(read_settings({"app-key": KEY, "secret-file": other}, environment).app.secret, "other")
+
+    def test_flag_first(self) -> None:
+        """Secret: a file that was named by a flag stands before a secret in the environment."""
+        given = {"app-key": KEY, "secret-file": str(self.file(SECRET))}
+        self.assertEqual(read_settings(given, {"SLANGER_SECRET": "other"}).app.secret, SECRET)
+
+    def test_unreadable_file(self) -> None:
+        """Secret: a file that is missing, a folder, empty, or no text is told by its name."""
+        folder = self.file("x").parent
+        for file, words in (
+            (folder / "missing", "No such file"),
+            (folder, "Is a directory"),
+            (self.file(" \n"), "empty"),
+            (self.file(b"\xff\xfe\x00"), "not text"),
+        ):
+            self.assert_fault(("--secret-file", str(file), words), {"app-key": KEY, "secret-file": str(file)})
+
+    def test_never_shown(self) -> None:
+        """Secret: it is in no repr and in no fault."""
+        settings = self.read()
+        self.assertNotIn(SECRET, repr(settings))
+        self.assertNotIn(SECRET, str(settings))
+        self.assertNotIn(SECRET, repr(settings.app))
+        self.assertIn(KEY, repr(settings))
+        for name in NUMBERS:
+            self.assert_fault((name,), {**REQUIRED, name: "x"})
+
+    def test_redis_password(self) -> None:
+        """Secret: the password in a URL of Redis that is wrong is not shown either."""
+        text = self.assert_fault(("--redis-url",), {**REQUIRED, "redis-url": "http://user:hunter2@host"})
+        self.assertNotIn("hunter2", text)
+
+
+class FaultTests(SettingsTestCase):
+    """Each bad value is one sentence that names the option and says what would be right."""
+
+    def test_numbers(self) -> None:
+        """Command line: numbers are whole, and from 1 on."""
+        for name in NUMBERS:
+            for bad in ("0", "-1", "1.5", "many", "1000000001", "9" * 40, "0x10", "1e3", " 7", "\u0667"):
+                self.assert_fault((f"--{name}", repr(bad), "expected a whole number"), {**REQUIRED, name: bad})
+            self.assertEqual(member(self.read({name: "1000000000"}), name), 10**9)
+
+    def test_number_from_environment(self) -> None:
+        """Command line: a bad value from the environment is told too."""
+        self.assert_fault(("pong-timeout", "'x'"), REQUIRED, {"SLANGER_PONG_TIMEOUT": "x"})
+
+    def test_switches(self) -> None:
+        """Command line: a switch in the environment is yes or no."""
+        for switch in SWITCHES:
+            name = variable(switch.name)
+            self.assert_fault((f"{name}=maybe", "expected yes or no"), REQUIRED, {name: "maybe"})
+
+    def test_key(self) -> None:
+        """Command line: a key may hold what a URL path may, hyphens included, and neither `/` nor `:`."""
+        for key in ("my-own-key", "a.b_c~d", "a@b", "K", "a'b(c)"):
+            self.assertEqual(self.read({"app-key": key}).app.key, key)
+        for key in ("a/b", "a:b", "a b", "a?b", "a#b", "é", "a%b", "a\n"):
+            self.assert_fault(("--app-key", repr(key), "expected"), {**REQUIRED, "app-key": key})
+
+    def test_redis_url(self) -> None:
+        """Command line: a URL of Redis is one of those it is met by, or `none`."""
+        for url in (
+            "redis://host",
+            "redis://:word@host:1/2",
+            "rediss://user:word@[::1]:6380/0",
+            "unix:///run/redis.sock",
+            "redis+sentinel://a:26379/main/0",
+        ):
+            self.assertEqual(self.read({"redis-url": url}).redis_url, url)
+        self.assertIsNone(self.read({"redis-url": "none"}).redis_url)
+        for url in ("host", "http://host", "redis:", "redis://", "redis://:6379", "redis://h:x", "unix:", "redis://[x"):
+            self.assert_fault(("--redis-url", "redis://HOST:6379/0"), {**REQUIRED, "redis-url": url})
+
+
+class AddressTests(SettingsTestCase):
+    """Addresses, as people write them."""
+
+    def test_forms(self) -> None:
+        """Addresses: host and port, each may be left out; IPv6 stands in brackets."""
+        for text, host, port in (
+            ("127.0.0.1:9000", "127.0.0.1", 9000),
+            ("localhost:1", "localhost", 1),
+            (":9000", "0.0.0.0", 9000),
+            ("127.0.0.1", "127.0.0.1", 8080),
+            ("push.example.com", "push.example.com", 8080),
+            ("[::1]:9000", "::1", 9000),
+            ("[::]", "::", 8080),
+            ("[fe80::1%eth0]:65535", "fe80::1%eth0", 65535),
+        ):
+            address = read_address("--websocket-host", text, 8080)
+            self.assertEqual(address, Address(text, host, port, None, tls=False))
+
+    def test_endpoint_strings(self) -> None:
+        """Addresses: any endpoint string of Twisted will do."""
+        for text in ("tcp:9000", "tcp:9000:interface=127.0.0.1", "unix:/run/slanger.sock", "ssl:443:privateKey=k.pem"):
+            address = read_address("--api-host", text, 4567)
+            self.assertEqual((address.text, address.endpoint), (text, text))
+            self.assertEqual(endpoint_string(address), text)
+        self.assertEqual(
+            read_address("--api-host", "systemd:domain=INET:name=api", 1).endpoint, "systemd:domain=INET:name=api"
+        )
+
+    def test_endpoint_string_of_an_address(self) -> None:
+        """Addresses: an address becomes an endpoint string, the colons of IPv6 quoted."""
+        for text, expected in (
+            ("127.0.0.1:9000", "tcp:9000:interface=127.0.0.1"),
+            ("[::1]:9000", "tcp:9000:interface=\\:\\:1"),
+        ):
+            self.assertEqual(endpoint_string(read_address("-a", text, 1)), expected)
+
+    def test_bad_forms(self) -> None:
+        """Addresses: anything else is one sentence with the forms there are."""
+        for text in (
+            "host:",
+            "host:x",
+            "1:2:3",
+            "::1",
+            "::1:8080",
+            "[::1",
+            "host:65536",
+            "host:99999999",
+            "a b:1",
+            "[::1]x",
+            "h:-1",
+        ):
+            for option in ("websocket-host", "api-host"):
+                self.assert_fault(
+                    (f"--{option}", repr(text), "HOST:PORT", "[IPV6]:PORT", "Twisted endpoint string"),
+                    {**REQUIRED, option: text},
+                )
+
+    def test_same_place(self) -> None:
+        """Addresses: two mean one port when they say the same, however they are written."""
+
+        def same(one: str, two: str) -> bool:
+            return read_address("-w", one, 8080).same_place(read_address("-a", two, 4567))
+
+        for one, two in (
+            (":9", "0.0.0.0:9"),
+            ("a", "a:8080"),
+            ("a:4567", "a"),
+            ("[::1]:9", "[::1]:9"),
+            ("unix:/s", "unix:/s"),
+        ):
+            self.assertTrue(same(one, two), (one, two))
+        for one, two in (
+            ("a:1", "a:2"),
+            ("a:1", "b:1"),
+            (":1", "[::]:1"),
+            ("unix:/s", "unix:/t"),
+            ("a", "a"),
+            ("tcp:1", ":1"),
+        ):
+            self.assertFalse(same(one, two), (one, two))
+
+    def test_defaults_are_apart(self) -> None:
+        """Addresses: without options there are two ports."""
+        settings = self.read()
+        self.assertFalse(settings.websocket.same_place(settings.api))
+        settings = self.read({"websocket-host": ":9", "api-host": "0.0.0.0:9"})
+        self.assertTrue(settings.websocket.same_place(settings.api))
+
+
+class TlsTests(SettingsTestCase):
+    """Which ports speak TLS."""
+
+    def test_off(self) -> None:
+        """TLS: without a certificate no port speaks it."""
+        settings = self.read()
+        self.assertEqual((settings.websocket.tls, settings.api.tls), (False, False))
+
+    def test_ports(self) -> None:
+        """TLS: with one, both do, unless told otherwise."""
+        for ports, websocket, api in (
+            (None, True, True),
+            ("both", True, True),
+            ("websocket", True, False),
+            ("api", False, True),
+        ):
+            given: Given = {"tls-cert": "c.pem", **({"tls-ports": ports} if ports else {})}
+            settings = self.read(given)
+            self.assertEqual((settings.websocket.tls, settings.api.tls), (websocket, api))
+        settings = self.read(SLANGER_TLS_CERT="c.pem", SLANGER_TLS_PORTS="api")
+        self.assertEqual((settings.websocket.tls, settings.api.tls), (False, True))
+
+    def test_key(self) -> None:
+        """TLS: the key is in the certificate's file, unless it has one of its own."""
+        self.assertEqual(self.read({"tls-cert": "c.pem"}).tls_key, "c.pem")
+        self.assertEqual(self.read({"tls-cert": "c.pem", "tls-key": "k.pem"}).tls_key, "k.pem")
+        self.assertEqual(self.read({"tls-cert": "c.pem"}, SLANGER_TLS_KEY="k.pem").tls_key, "k.pem")
+
+    def test_key_alone(self) -> None:
+        """TLS: a key without a certificate is a fault."""
+        self.assert_fault(("--tls-key", "--tls-cert"), {**REQUIRED, "tls-key": "k.pem"})
+
+    def test_unknown_ports(self) -> None:
+        """TLS: the ports are named by three words."""
+        self.assert_fault(
+            ("--tls-ports", "'none'", "both, websocket, api"), {**REQUIRED, "tls-cert": "c.pem", "tls-ports": "none"}
+        )
+
+    def test_one_port(self) -> None:
+        """TLS: one port cannot speak TLS for one of the two alone."""
+        one_port = {**REQUIRED, "tls-cert": "c.pem", "api-host": ":9", "websocket-host": ":9"}
+        self.assertTrue(read_settings(one_port, {}).websocket.tls)
+        for ports in ("websocket", "api"):
+            self.assert_fault(("--tls-ports", "one port", "expected both"), {**one_port, "tls-ports": ports})
+
+    def test_endpoint_string(self) -> None:
+        """TLS: an endpoint string says itself whether it speaks TLS; the certificate is not for it."""
+        for option, others in (("websocket-host", "api"), ("api-host", "websocket")):
+            given = {**REQUIRED, "tls-cert": "c.pem", option: "tcp:9"}
+            self.assert_fault((f"--{option}", "tcp:9", "--tls-cert", "--tls-ports"), given)
+            settings = read_settings({**given, "tls-ports": others}, {})
+            self.assertEqual(sorted((settings.websocket.tls, settings.api.tls)), [False, True])

@@ -1,0 +1,177 @@
+"""What connections are to be sent: joined per turn, kept for slow readers, and bounded."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from websockets.frames import Frame, Opcode
+from zope.interface.verify import verifyObject
+
+from slanger.transports.outbox import BACKLOG_BYTES, Outbox, Turn
+from tests.transports.client import Transport, WebSocketTestCase, close_of
+
+
+class OutboxTests(SynchronousTestCase):
+    """One outbox."""
+
+    def setUp(self) -> None:
+        """Make an outbox."""
+        self.clock = Clock()
+        self.turn = Turn(self.clock)
+        self.overflows = 0
+        self.transport = Transport()
+        self.outbox = Outbox(self.transport, self.turn, self.overflow)
+
+    def overflow(self) -> None:
+        """Count an overflow, and end the connection as a transport would."""
+        self.overflows += 1
+        self.outbox.close()
+
+    def test_interface(self) -> None:
+        """Interfaces: an outbox is told by the transport when to pause."""
+        verifyObject(IPushProducer, self.outbox)
+        self.assertIs(self.transport.producer, self.outbox)
+
+    def test_joined(self) -> None:
+        """Fan-out: the frames of one turn leave in one write when it is over."""
+        for frame in (b"a", b"b", b"c"):
+            self.outbox.put(frame)
+        self.assertEqual(self.transport.writes, [])
+        self.clock.advance(0)
+        self.assertEqual(self.transport.writes, [b"abc"])
+
+    def test_one_timer(self) -> None:
+        """Fan-out: however many outboxes are given something in a turn, the reactor is asked once."""
+        outboxes = [Outbox(Transport(), self.turn, self.overflow) for _ in range(10)]
+        for outbox in outboxes:
+            outbox.put(b"a")
+            outbox.put(b"b")
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+
+    def test_paused(self) -> None:
+        """Bounded: while the transport's buffer is full, frames wait, and leave in order when it is not."""
+        self.outbox.pauseProducing()
+        for frame in (b"a", b"b"):
+            self.outbox.put(frame)
+            self.clock.advance(0)
+        self.assertEqual(self.transport.writes, [])
+        self.outbox.resumeProducing()
+        self.outbox.put(b"c")
+        self.clock.advance(0)
+        self.assertEqual(b"".join(self.transport.writes), b"abc")
+
+    def test_paused_in_the_middle_of_a_turn(self) -> None:
+        """Bounded: what was given before the pause waits too, and counts."""
+        self.outbox.put(b"a" * BACKLOG_BYTES)
+        self.outbox.pauseProducing()
+        self.clock.advance(0)
+        self.assertEqual((self.transport.writes, self.overflows), ([], 0))
+        self.outbox.put(b"b")
+        self.clock.advance(0)
+        self.assertEqual((self.transport.writes, self.overflows), ([], 1))
+
+    def test_full_to_the_brim(self) -> None:
+        """Bounded: as many bytes as the limit says wait, one more is too many; it is told once."""
+        self.outbox.pauseProducing()
+        for _ in range(16):
+            self.outbox.put(b"x" * (BACKLOG_BYTES // 16))
+        self.clock.advance(0)
+        self.assertEqual(self.overflows, 0)
+        self.outbox.put(b"x")
+        self.outbox.put(b"y")
+        self.clock.advance(0)
+        self.outbox.put(b"z")
+        self.clock.advance(0)
+        self.assertEqual((self.transport.writes, self.overflows), ([], 1))
+
+    def test_fast_reader(self) -> None:
+        """Bounded: a client that takes everything may be sent any number of bytes in a turn."""
+        for _ in range(4):
+            self.outbox.put(b"x" * BACKLOG_BYTES)
+        self.clock.advance(0)
+        self.assertEqual((len(self.transport.value()), self.overflows), (4 * BACKLOG_BYTES, 0))
+
+    def test_backlog_starts_anew(self) -> None:
+        """Bounded: what a slow reader has taken no longer counts."""
+        for _ in range(5):
+            self.outbox.pauseProducing()
+            self.outbox.put(b"x" * (BACKLOG_BYTES // 2))
+            self.clock.advance(0)
+            self.outbox.resumeProducing()
+        self.assertEqual((len(self.transport.value()), self.overflows), (5 * BACKLOG_BYTES // 2, 0))
+
+    def test_close(self) -> None:
+        """Close: what waits leaves at once, what comes later is dropped, the transport is let go."""
+        self.outbox.put(b"a")
+        self.outbox.close()
+        self.assertEqual(self.transport.writes, [b"a"])
+        self.outbox.put(b"b")
+        self.outbox.close()
+        self.clock.advance(0)
+        self.assertEqual(self.transport.writes, [b"a"])
+        self.assertIsNone(self.transport.producer)
+
+    def test_transport_gone(self) -> None:
+        """Gone: an outbox whose transport is gone keeps nothing."""
+        self.outbox.put(b"a")
+        self.outbox.stopProducing()
+        self.outbox.put(b"b")
+        self.clock.advance(0)
+        self.assertEqual(self.transport.writes, [])
+
+
+class SlowReaderTests(WebSocketTestCase):
+    """A slow reader among others."""
+
+    def setUp(self) -> None:
+        """Connect two clients to one channel; the first stops to read."""
+        super().setUp()
+        self.slow, self.quick = self.connect(), self.connect()
+        self.subscribe(self.slow)
+        self.subscribe(self.quick)
+        producer = self.slow.transport.producer
+        assert producer is not None
+        self.producer = producer
+        self.producer.pauseProducing()
+
+    def test_waits(self) -> None:
+        """Bounded: a client that reads on after a while has missed nothing."""
+        for number in range(100):
+            self.publish(str(number))
+            self.end_turn()
+        self.assertEqual(self.slow.transport.writes, [])
+        self.producer.resumeProducing()
+        expected = [str(number) for number in range(100)]
+        self.assertEqual([each["data"] for each in self.slow.messages()], expected)
+        self.assertEqual([each["data"] for each in self.quick.messages()], expected)
+
+    def test_too_slow(self) -> None:
+        """Bounded: past the limit it is closed with 4100, once; nobody else notices."""
+        count = BACKLOG_BYTES // 10_000 + 10
+        for _ in range(count):
+            self.publish("x" * 10_000)
+            self.end_turn()
+        code, _ = close_of(self.slow.frames())
+        self.assertEqual(code, 4100)
+        self.assertEqual(len(self.quick.messages()), count)
+        self.assertFalse(self.quick.transport.ended)
+        self.clock.pump([0.5] * 6)
+        self.assertTrue(self.slow.transport.ended)
+
+    def test_dropped(self) -> None:
+        """Bounded: what waited for a client that was too slow is not kept until the connection has ended."""
+        for _ in range(BACKLOG_BYTES // 10_000 + 10):
+            self.publish("x" * 10_000)
+            self.end_turn()
+        self.producer.resumeProducing()
+        self.assertEqual([each.opcode for each in self.slow.frames()], [Opcode.CLOSE])
+
+    def test_pings_without_end(self) -> None:
+        """Bounded: the answers to PING frames of a client that reads none of them count as its backlog too."""
+        pings = [Frame(Opcode.PING, b"x" * 125)] * 100
+        for _ in range(BACKLOG_BYTES // (127 * 100) + 10):
+            self.slow.send(*pings)
+            self.end_turn()
+            self.assertLess(len(self.slow.transport.value()), 1000)
+        self.assertEqual(close_of(self.slow.frames())[0], 4100)
