@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime, ITransport
+from twisted.logger import Logger
 from zope.interface import implementer
+
+from slanger.transports.direct import writer
 
 BACKLOG_BYTES = 1024 * 1024
 """Bytes that may wait for one slow reader, beyond what the kernel and the transport hold."""
@@ -18,6 +21,7 @@ class Turn:
     """
 
     __slots__ = ("_clock", "_outboxes")
+    _log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
@@ -32,7 +36,10 @@ class Turn:
     def _end(self) -> None:
         outboxes, self._outboxes = self._outboxes, []
         for outbox in outboxes:
-            outbox.flush()
+            try:
+                outbox.flush()
+            except Exception:
+                self._log.failure("sending to a connection failed")
 
 
 @implementer(IPushProducer)
@@ -46,10 +53,11 @@ class Outbox:
     :param overflowed: ends the connection of a reader that is too slow.
     """
 
-    __slots__ = ("_closed", "_due", "_frames", "_overflowed", "_paused", "_transport", "_turn", "_waiting")
+    __slots__ = ("_closed", "_due", "_frames", "_overflowed", "_paused", "_send", "_transport", "_turn", "_waiting")
 
     def __init__(self, transport: ITransport, turn: Turn, overflowed: Callable[[], None]) -> None:
         self._transport = transport
+        self._send = writer(transport)
         self._turn = turn
         self._overflowed = overflowed
         self._frames: list[bytes] = []
@@ -82,13 +90,11 @@ class Outbox:
             self._overflowed()
 
     def close(self) -> None:
-        """Send what can be sent at once, and take nothing more."""
+        """Hand on what waits, and take nothing more."""
         if self._closed:
             return
-        if not self._paused:
-            self._write()
+        self._write()
         self._closed = True
-        self._frames.clear()
         IConsumer(self._transport).unregisterProducer()
 
     def pauseProducing(self) -> None:
@@ -109,4 +115,19 @@ class Outbox:
     def _write(self) -> None:
         if self._frames:
             frames, self._frames = self._frames, []
-            self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+            self._send(frames[0] if len(frames) == 1 else b"".join(frames))
+
+
+class Nowhere:
+    """The outbox of a connection that has none: not yet open, or gone."""
+
+    __slots__ = ()
+
+    def put(self, frame: bytes) -> None:
+        """Drop it."""
+
+    def close(self) -> None:
+        """Stay as it is."""
+
+
+NOWHERE = Nowhere()
