@@ -12,6 +12,8 @@ The way in is `slanger.tap`, where `twistd slanger` puts the parts together; the
 `brokers`       wing: what ties this node to others
 `api`           wing: the REST API, on twisted.web
 `settings`      flags, environment and files, as one checked value
+`certificates`  TLS certificates from files
+`faults`        why the server does not start
 `tap`           the twistd plugin's options and its service
 ==============  ==========================================================================
 """

@@ -20,9 +20,11 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from slanger.domain.apps import App
+from slanger.domain.cache import CachedEvent
 from slanger.domain.channels import Counts
-from slanger.protocol.errors import Code, SubscriptionRefused
-from slanger.protocol.messages import Member, Message
+from slanger.domain.webhooks import Occurrence
+from slanger.protocol.errors import Code, ConnectionRefused, SubscriptionRefused
+from slanger.protocol.messages import Member, Message, User
 
 
 class IWire(Interface):
@@ -49,8 +51,8 @@ class IConnected(Interface):
     def heard() -> None:
         """Note a sign of life: any bytes, ping and pong frames included."""
 
-    def gone() -> None:
-        """Learn that the connection is lost. Comes once, and last."""
+    def gone(code: int) -> None:
+        """Learn that the connection is lost, and with which close code. Comes once, and last."""
 
 
 class ISubscriber(Interface):
@@ -61,6 +63,9 @@ class ISubscriber(Interface):
 
     def send(message: Message) -> None:
         """Pass a text to the wire."""
+
+    def close(code: Code, reason: str) -> None:
+        """Say why, in `pusher:error`, and end the connection."""
 
     def joined(channel: str, data: str) -> None:
         """Learn that it is on a channel from now on; `data` is the roster on a presence channel."""
@@ -80,6 +85,9 @@ class ISubscribers(Interface):
         :raises ConnectionRefused: no such app, or no such protocol version.
         """
 
+    def turned_away(wire: IWire, refusal: ConnectionRefused) -> None:
+        """Learn that a client was not let in, for the log."""
+
 
 class IRegistry(Interface):
     """Who is on which channel; the only writer of that."""
@@ -93,8 +101,17 @@ class IRegistry(Interface):
     def leave(subscriber: ISubscriber, channel: str, member: Member | None) -> None:
         """Take a subscriber off a channel, also when its `join` is still under way. It gets nothing more."""
 
-    def publish(app: App, channel: str, event: str, data: str, exclude: str | None, user_id: str | None) -> None:
-        """Send an event to a channel's subscribers everywhere, save the one whose socket id is `exclude`."""
+    def publish(app: App, channel: str, event: str, data: str, exclude: str | None) -> None:
+        """Send an event of the app to a channel's subscribers everywhere, save the one whose id is `exclude`.
+
+        Cache channels remember it.
+        """
+
+    def whisper(subscriber: ISubscriber, channel: str, event: str, data: str, user_id: str | None) -> None:
+        """Send an event of a subscriber to the channel's other subscribers everywhere."""
+
+    def recall(app: App, channel: str) -> Deferred[CachedEvent | None]:
+        """Give what a cache channel remembers."""
 
     def counts(app: App, channels: Sequence[str]) -> Deferred[Mapping[str, Counts]]:
         """Count who is on these channels; each of them is in the answer."""
@@ -106,6 +123,26 @@ class IRegistry(Interface):
         """Name the users on a presence channel."""
 
 
+class IUsers(Interface):
+    """Who is signed in, and who wants to know."""
+
+    def sign_in(subscriber: ISubscriber, user: User) -> None:
+        """Count a connection among its user's; tell it who of his watchlist is online."""
+
+    def sign_out(subscriber: ISubscriber, user: User) -> None:
+        """Count a connection no more."""
+
+    def terminate(app: App, user_id: str) -> None:
+        """Close all connections, everywhere, that signed in as this user."""
+
+
+class IWebhooks(Interface):
+    """What the app is told."""
+
+    def tell(app: App, occurrence: Occurrence) -> None:
+        """Tell those of the app's endpoints that want to hear of it. It never fails and never waits."""
+
+
 class INode(Interface):
     """This node, as its broker sees it."""
 
@@ -113,10 +150,16 @@ class INode(Interface):
         """Hand an event of another node to this node's subscribers."""
 
     def member_added(app: App, channel: str, member: Member) -> None:
-        """Tell this node's subscribers that a user's first connection in the cluster joined."""
+        """Learn that a user's first connection in the cluster joined. On an inbox it means that he signed in."""
 
     def member_removed(app: App, channel: str, user_id: str) -> None:
-        """Tell this node's subscribers that a user's last connection in the cluster left."""
+        """Learn that a user's last connection in the cluster left."""
+
+    def terminate(app: App, user_id: str) -> None:
+        """Close this node's connections that signed in as this user."""
+
+    def happened(app: App, occurrence: Occurrence) -> None:
+        """Tell the app of something that concerns the whole cluster; called on one node of it."""
 
     def channels(app: App) -> Iterable[str]:
         """Name the channels that this node has subscribers on."""
@@ -154,6 +197,18 @@ class IBroker(Interface):
 
     def leave(app: App, channel: str, user_id: str, socket_id: str) -> None:
         """Let go of a user. Where it was his last connection, `INode.member_removed` is called on each node."""
+
+    def remember(app: App, channel: str, event: str, data: str) -> None:
+        """Keep a cache channel's last event for the whole cluster."""
+
+    def recall(app: App, channel: str) -> Deferred[CachedEvent | None]:
+        """Answer `IRegistry.recall`."""
+
+    def missed(app: App, channel: str) -> None:
+        """Learn that a subscriber found a cache channel empty; one node tells the app, once for many subscribers."""
+
+    def terminate(app: App, user_id: str) -> None:
+        """Have the other nodes close the connections that signed in as this user."""
 
     def counts(app: App, channels: Sequence[str]) -> Deferred[Mapping[str, Counts]]:
         """Answer `IRegistry.counts`."""

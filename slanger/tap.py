@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.endpoints import SSL4ServerEndpoint, serverFromString
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamServerEndpoint
 from twisted.internet.ssl import CertificateOptions
+from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python import usage
 
@@ -20,23 +22,29 @@ from slanger.api.site import ApiSite
 from slanger.brokers.alone import Alone
 from slanger.certificates import read_certificate
 from slanger.domain.apps import Apps
+from slanger.domain.cache import EventCache
 from slanger.faults import StartupFault
+from slanger.protocol.names import REQUEST_BODY_BYTES
+from slanger.services.counts import SubscriptionCounts
 from slanger.services.listening import Listening
 from slanger.services.liveness import Liveness
+from slanger.services.node import Node
+from slanger.services.posting import Poster
 from slanger.services.registry import ChannelRegistry
 from slanger.services.subscribers import Subscribers
+from slanger.services.users import Users
+from slanger.services.webhooks import Webhooks
 from slanger.settings import (
     OPTIONS,
     SWITCHES,
     Address,
-    Given,
     MissingOption,
     Settings,
     endpoint_string,
     read_settings,
 )
 from slanger.transports.shared import SharedPort
-from slanger.transports.websocket import WebSocketFactory
+from slanger.transports.websocket import MESSAGE_BYTES, WebSocketFactory
 
 BANNER = r"""
     .d8888b.  888
@@ -93,6 +101,8 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)
             self.settings = read_settings(self._given(), os.environ)
+            if self.settings.check:
+                self._check()
         except usage.UsageError as fault:
             raise StartupFault(f"{fault}; twistd slanger --help shows the options") from None
         except MissingOption:
@@ -116,7 +126,13 @@ class Options(usage.Options):
         takes_value = {option.name for option in OPTIONS}
         self.longOpt = list({*self.longOpt, *(f"{a}=" if b in takes_value else a for a, b in spellings.items())})
 
-    def _given(self) -> Given:
+    def _check(self) -> NoReturn:
+        """Say what the settings mean, having tried what can be tried without starting."""
+        assemble(self.settings, Clock(), secrets.randbelow)
+        print(self.settings.explain())
+        raise SystemExit(0)
+
+    def _given(self) -> dict[str, str | bool]:
         given: dict[str, str | bool] = {option.name: self[option.name] for option in OPTIONS if self[option.name]}
         for switch in SWITCHES:
             if self[switch.name] or self[f"no-{switch.name}"]:
@@ -162,16 +178,33 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     :param reactor: its clock, and where it listens.
     :param random_below: its entropy; makes socket ids.
     """
-    apps = Apps([settings.app])
-    registry = ChannelRegistry(Alone())
+    apps = Apps(settings.apps)
+    broker = Alone(reactor, EventCache(settings.cache_ttl, settings.cache_bytes))
+    webhooks = Webhooks(reactor, Poster(reactor), random.random)
+    counts = SubscriptionCounts(broker, webhooks, reactor)
+    registry = ChannelRegistry(broker, counts, webhooks)
+    users = Users(broker, reactor)
+    broker.attach(Node(registry, users, webhooks))
     liveness = Liveness(reactor, settings.activity_timeout, settings.pong_timeout)
     subscribers = Subscribers(
-        apps, registry, liveness, reactor, random_below, settings.activity_timeout, verbose=settings.verbose
+        apps=apps,
+        registry=registry,
+        users=users,
+        webhooks=webhooks,
+        liveness=liveness,
+        clock=reactor,
+        random_below=random_below,
+        activity_timeout=settings.activity_timeout,
+        verbose=settings.verbose,
     )
-    websockets = WebSocketFactory(subscribers, reactor)
-    rest = ApiSite(Api(apps, registry, reactor), reactor)
+    websockets = WebSocketFactory(
+        subscribers, reactor, max(MESSAGE_BYTES, *(app.message_bytes for app in settings.apps))
+    )
+    body_bytes = max(REQUEST_BODY_BYTES, *(app.body_bytes for app in settings.apps))
+    rest = ApiSite(Api(apps, registry, users, reactor, body_bytes), reactor)
     node = MultiService()
-    for service in (Greeting(settings), registry, liveness, subscribers, *_ports(settings, reactor, websockets, rest)):
+    ports = _ports(settings, reactor, websockets, rest)
+    for service in (Greeting(settings), webhooks, counts, registry, users, liveness, subscribers, *ports):
         service.setServiceParent(node)
     return node
 

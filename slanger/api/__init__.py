@@ -5,8 +5,9 @@
 `endpoint`        what every endpoint shares: methods, JSON out, errors as plain text
 `parameters`      what requests say: query, JSON body, `info`
 `events`          triggering
+`batch`           triggering several at once
 `channels`        what is occupied, and by how many
-`users`           who is present
+`users`           who is present, and who has to go
 `site`            the tree of resources; the HTTP server around it
 ================  ====================================================================
 """

@@ -32,22 +32,22 @@ class SignedRequest:
     body: bytes
 
 
-def authenticate(request: SignedRequest, app_id: str, apps: Apps, now: float) -> App:
+def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: float) -> App:
     """Find the app a request is for.
 
-    :param app_id: as the path names it.
+    :param app_id: as the path names it; None where it names none (a path of the Python SDK).
     :param now: the time, in seconds since 1970.
     :raises NotFound: no app has this id.
     :raises BadRequest: no app has this key.
     :raises Unauthorized: with the reason.
     """
-    if not apps.any_answers_to(app_id):
+    if app_id is not None and not apps.any_answers_to(app_id):
         raise NotFound
     pairs = [(key.lower(), value) for key, value in read_query(request.query)]
     app = apps.with_key(_required(pairs, "auth_key"))
     if app is None:
         raise BadRequest("Unknown auth_key")
-    if not app.answers_to(app_id):
+    if app_id is not None and not app.answers_to(app_id):
         raise NotFound
     _check_version(first(pairs, "auth_version"))
     _check_timestamp(first(pairs, "auth_timestamp"), now)

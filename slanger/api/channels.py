@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from slanger.api.endpoint import Answer, Api, Call, Endpoint
-from slanger.api.events import ATTRIBUTES, attributes
-from slanger.api.parameters import first, read_info
+from slanger.api.parameters import ATTRIBUTES, attributes, first, read_info
 from slanger.protocol.errors import BadRequest
-from slanger.protocol.names import channel_fault, is_presence
+from slanger.protocol.names import channel_fault, is_cache, is_presence
 
 
 class Channels(Endpoint):
@@ -22,7 +23,7 @@ class Channels(Endpoint):
                 " only presence channels have users"
             )
         occupied = await self.api.registry.occupied(call.app, prefix)
-        return {"channels": {channel: attributes(counts, info) for channel, counts in occupied.items()}}
+        return {"channels": {channel: attributes(channel, counts, info) for channel, counts in occupied.items()}}
 
 
 class Channel(Endpoint):
@@ -37,8 +38,15 @@ class Channel(Endpoint):
         fault = channel_fault(self._channel, call.app.channel_name_length)
         if fault:
             raise BadRequest(fault)
-        info = read_info(first(call.query, "info"), ATTRIBUTES)
+        info = read_info(first(call.query, "info"), (*ATTRIBUTES, "cache"))
+        if "cache" in info and not is_cache(self._channel):
+            raise BadRequest("Cannot retrieve the cache unless the channel is a cache channel")
         if "user_count" in info and not is_presence(self._channel):
             raise BadRequest("Cannot retrieve the user count unless the channel is a presence channel")
         counts = (await self.api.registry.counts(call.app, [self._channel]))[self._channel]
-        return {"occupied": counts.subscriptions > 0, **attributes(counts, info)}
+        answer = {"occupied": counts.subscriptions > 0, **attributes(self._channel, counts, info)}
+        return {**answer, "cache": await self._cached(call)} if "cache" in info else answer
+
+    async def _cached(self, call: Call) -> dict[str, object] | None:
+        cached = await self.api.registry.recall(call.app, self._channel)
+        return None if cached is None else {"data": cached.data, "ttl": math.ceil(cached.ttl)}

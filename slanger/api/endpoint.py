@@ -17,7 +17,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from slanger.api.authentication import SignedRequest, authenticate
 from slanger.api.parameters import Pairs, read_query
 from slanger.domain.apps import App, Apps
-from slanger.interfaces import IRegistry
+from slanger.interfaces import IRegistry, IUsers
 from slanger.protocol.errors import NotFound, RequestRefused, TooLarge
 from slanger.protocol.names import REQUEST_BODY_BYTES
 
@@ -27,11 +27,14 @@ class Api:
     """What endpoints work with.
 
     :param clock: the time of day; signatures expire by it.
+    :param body_bytes: bytes of one body, at most.
     """
 
     apps: Apps
     registry: IRegistry
+    users: IUsers
     clock: IReactorTime
+    body_bytes: int = REQUEST_BODY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,15 @@ Method = Callable[[Call], Awaitable[Answer]]
 class Endpoint(Resource):
     """A leaf of the tree: one path of one app.
 
+    :param app_id: as the path names it; None where it names none.
+
     Subclasses have a coroutine for each method, named like it: `async def post(self, call) -> Answer`.
     """
 
     isLeaf = True
     _log = Logger()
 
-    def __init__(self, api: Api, app_id: str) -> None:
+    def __init__(self, api: Api, app_id: str | None) -> None:
         super().__init__()
         self.api = api
         self._app_id = app_id
@@ -79,8 +84,8 @@ class Endpoint(Resource):
 
     async def _answer(self, request: Request, method: Method) -> None:
         body = cast(BinaryIO, request.content).read()
-        if len(body) > REQUEST_BODY_BYTES:
-            raise TooLarge(f"The body of this request exceeds the allowed maximum ({REQUEST_BODY_BYTES} bytes)")
+        if len(body) > self.api.body_bytes:
+            raise TooLarge(f"The body of this request exceeds the allowed maximum ({self.api.body_bytes} bytes)")
         path, _, query = request.uri.partition(b"?")
         signed = SignedRequest(request.method.decode("latin-1"), path.decode("latin-1"), query, body)
         app = authenticate(signed, self._app_id, self.api.apps, self.api.clock.seconds())

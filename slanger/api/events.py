@@ -8,13 +8,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from slanger.api.endpoint import Answer, Api, Call, Endpoint
-from slanger.api.parameters import Pairs, first, read_body, read_info
+from slanger.api.parameters import ATTRIBUTES, Pairs, attributes, first, read_body, read_info
 from slanger.domain.apps import App
-from slanger.domain.channels import Counts
 from slanger.protocol import names
 from slanger.protocol.errors import BadRequest, TooLarge
-
-ATTRIBUTES = ("subscription_count", "user_count")
 
 
 class Trigger(msgspec.Struct, frozen=True):
@@ -59,11 +56,11 @@ class Events(Endpoint):
         """Send one event to up to 100 channels."""
         event = read_event(call)
         for channel in event.channels:
-            self.api.registry.publish(call.app, channel, event.name, event.data, event.socket_id, None)
+            self.api.registry.publish(call.app, channel, event.name, event.data, event.socket_id)
         if not event.info:
             return {}
         counts = await self.api.registry.counts(call.app, event.channels)
-        return {"channels": {channel: attributes(counts[channel], event.info) for channel in event.channels}}
+        return {"channels": {channel: attributes(channel, counts[channel], event.info) for channel in event.channels}}
 
 
 class ChannelEvents(Endpoint):
@@ -85,8 +82,8 @@ class ChannelEvents(Endpoint):
         name = first(call.query, "name")
         if name is None:
             raise BadRequest("Missing required parameter: name")
-        event = _check(call.app, name, data, [self._channel], first(call.query, "socket_id"), None)
-        self.api.registry.publish(call.app, self._channel, event.name, event.data, event.socket_id, None)
+        event = check_event(call.app, name, data, [self._channel], first(call.query, "socket_id"), None)
+        self.api.registry.publish(call.app, self._channel, event.name, event.data, event.socket_id)
         return {}
 
 
@@ -96,17 +93,11 @@ def read_event(call: Call) -> Event:
     :raises RequestRefused: with the first thing that is wrong; nothing was sent then.
     """
     body = read_body(call.body or b"{}", _trigger, _EXPECTED)
+    socket_id = body.socket_id or first(call.query, "socket_id")
+    info = body.info or first(call.query, "info")
     name = _parameter(body.name, call.query, "name")
     data = _parameter(body.data, call.query, "data")
-    channels = _channels(body, call.query)
-    socket_id = body.socket_id or first(call.query, "socket_id")
-    return _check(call.app, name, data, channels, socket_id, body.info or first(call.query, "info"))
-
-
-def attributes(counts: Counts, wanted: frozenset[str]) -> dict[str, int]:
-    """Give the attributes of a channel that were asked for; those it does not have are left out."""
-    values = {"subscription_count": counts.subscriptions, "user_count": counts.users}
-    return {name: value for name, value in values.items() if name in wanted and value is not None}
+    return check_event(call.app, name, data, _channels(body, call.query), socket_id, info)
 
 
 def _parameter(value: str | UnsetType, query: Pairs, name: str) -> str:
@@ -126,7 +117,13 @@ def _channels(body: Trigger, query: Pairs) -> list[str]:
     return channels
 
 
-def _check(app: App, name: str, data: str, channels: Sequence[str], socket_id: str | None, info: str | None) -> Event:
+def check_event(
+    app: App, name: str, data: str, channels: Sequence[str], socket_id: str | None, info: str | None
+) -> Event:
+    """Check an event against the rules of its app.
+
+    :raises RequestRefused: with the first thing that is wrong.
+    """
     fault = names.event_fault(name)
     if fault:
         raise BadRequest(fault)

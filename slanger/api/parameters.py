@@ -9,11 +9,16 @@ from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
+from slanger.domain.channels import Counts
 from slanger.protocol.codec import UNREADABLE, explain
 from slanger.protocol.errors import BadRequest
+from slanger.protocol.names import is_presence
 
 Pairs = Sequence[tuple[str, str]]
 T = TypeVar("T")
+
+ATTRIBUTES = ("subscription_count", "user_count")
+"""What `info` may ask for of any channel."""
 
 
 def read_query(query: bytes, decode: Callable[[str], str] = unquote) -> Pairs:
@@ -60,3 +65,9 @@ def read_info(info: str | None, known: Iterable[str]) -> frozenset[str]:
             f"Unknown info attribute {', '.join(sorted(unknown))!r}: this request knows {', '.join(sorted(known))}"
         )
     return wanted
+
+
+def attributes(channel: str, counts: Counts, wanted: frozenset[str]) -> dict[str, int]:
+    """Give the attributes of a channel that were asked for; those it does not have are left out."""
+    values = {"subscription_count": counts.subscriptions, "user_count": counts.users if is_presence(channel) else None}
+    return {name: value for name, value in values.items() if name in wanted and value is not None}

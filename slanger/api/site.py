@@ -10,14 +10,15 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
+from slanger.api.batch import BatchEvents
 from slanger.api.channels import Channel, Channels
 from slanger.api.endpoint import Api, Nowhere, reply
 from slanger.api.events import ChannelEvents, Events
-from slanger.api.users import ChannelUsers
+from slanger.api.users import ChannelUsers, TerminateConnections
 from slanger.protocol.names import REQUEST_BODY_BYTES
 
 PATIENCE_BYTES = 16 * REQUEST_BODY_BYTES
-"""Bytes of a body that is too large which are read and thrown away, so that the answer can be heard."""
+"""Bytes beyond what is allowed that are read and thrown away, so that the answer can be heard."""
 
 
 class Root(Resource):
@@ -39,6 +40,8 @@ class Root(Resource):
         match path:
             case ["apps", app_id, "events"]:
                 return Events(self._api, app_id)
+            case ["apps", app_id, "batch_events"]:
+                return BatchEvents(self._api, app_id)
             case ["apps", app_id, "channels"]:
                 return Channels(self._api, app_id)
             case ["apps", app_id, "channels", channel]:
@@ -47,6 +50,10 @@ class Root(Resource):
                 return ChannelUsers(self._api, app_id, channel)
             case ["apps", app_id, "channels", channel, "events"]:
                 return ChannelEvents(self._api, app_id, channel)
+            case ["apps", app_id, "users", user_id, "terminate_connections"]:
+                return TerminateConnections(self._api, app_id, user_id)
+            case ["users", user_id, "terminate_connections"]:  # the Python SDK leaves the app out
+                return TerminateConnections(self._api, None, user_id)
         return Nowhere()
 
 
@@ -54,6 +61,7 @@ class ApiRequest(Request):
     """A request whose body is bounded, and whose faults are told in plain text."""
 
     content: BytesIO
+    channel: Any
     _body_bytes = 0
 
     def gotLength(self, length: int | None) -> None:
@@ -63,13 +71,14 @@ class ApiRequest(Request):
     def handleContentChunk(self, data: bytes) -> None:
         """Keep a part of the body, up to one byte more than is allowed; that byte has the request refused."""
         self._body_bytes += len(data)
-        if self._body_bytes > PATIENCE_BYTES:
+        allowed = self.channel.site.body_bytes
+        if self._body_bytes > allowed + PATIENCE_BYTES:
             self.channel.loseConnection()
-        self.content.write(data[: max(0, REQUEST_BODY_BYTES + 1 - self.content.tell())])
+        self.content.write(data[: max(0, allowed + 1 - self.content.tell())])
 
     def process(self) -> None:
         """Answer, unless the caller was hung up on."""
-        if self._body_bytes <= PATIENCE_BYTES:
+        if self._body_bytes <= self.channel.site.body_bytes + PATIENCE_BYTES:
             super().process()
 
     def setHeader(self, name: str | bytes, value: str | bytes) -> None:
@@ -90,6 +99,7 @@ class ApiSite(Site):
     noisy = False
 
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
+        self.body_bytes = api.body_bytes
         super().__init__(Root(api), requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)
 
     def log(self, request: Request) -> None:  # type: ignore[override]

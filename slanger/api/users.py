@@ -1,4 +1,4 @@
-"""Who is present ("REST API": GET users)."""
+"""Users: who is present, and who has to go ("REST API": GET users, "Terminating user connections")."""
 
 from __future__ import annotations
 
@@ -26,6 +26,19 @@ class ChannelUsers(Endpoint):
             raise BadRequest("Users can only be retrieved for presence channels")
         users = await self.api.registry.users(call.app, self._channel)
         return {"users": [{"id": user_id} for user_id in users]}
+
+
+class TerminateConnections(Endpoint):
+    """`/apps/ID/users/USER/terminate_connections`."""
+
+    def __init__(self, api: Api, app_id: str | None, user_id: str) -> None:
+        super().__init__(api, app_id)
+        self._user_id = user_id
+
+    async def post(self, call: Call) -> Answer:
+        """Close all connections that signed in as this user."""
+        self.api.users.terminate(call.app, self._user_id)
+        return {}
 
 
 def _authenticates(key: str) -> bool:

@@ -5,36 +5,52 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from slanger.domain.apps import App
+from slanger.domain.cache import CachedEvent, EventCache
 from slanger.domain.channels import Counts
 from slanger.domain.presence import Roster
+from slanger.domain.webhooks import Occurrence
 from slanger.interfaces import IBroker, INode
 from slanger.protocol import codec
 from slanger.protocol.errors import SubscriptionRefused
 from slanger.protocol.messages import Member, Message
-from slanger.protocol.names import is_presence
+from slanger.protocol.names import is_inbox, is_presence
+
+MISS_INTERVAL = 10
+"""Seconds in which the app is told once that a cache channel is empty, however many subscribers find it so."""
 
 
 @implementer(IBroker)
 class Alone:
-    """Keep the rosters here, and answer from this node."""
+    """Keep the rosters and the cached events here, and answer from this node.
+
+    :param cache: what cache channels remember.
+    """
 
     _node: INode
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime, cache: EventCache) -> None:
+        self._clock = clock
+        self._cache = cache
         self._rosters: dict[tuple[str, str], Roster] = {}
+        self._missed: dict[tuple[str, str], float] = {}
 
     def attach(self, node: INode) -> None:
         """Learn which node to speak to."""
         self._node = node
 
     def open(self, app: App, channel: str) -> None:
-        """Nobody else publishes here."""
+        """Learn that a channel is occupied. On a presence channel its roster tells: that is before anyone is added."""
+        if not is_presence(channel):
+            self._node.happened(app, Occurrence(name="channel_occupied", channel=channel))
 
     def close(self, app: App, channel: str) -> None:
-        """Nobody else publishes here."""
+        """Learn that a channel is vacated. On a presence channel its roster tells: that is after the last has gone."""
+        if not is_presence(channel):
+            self._node.happened(app, Occurrence(name="channel_vacated", channel=channel))
 
     def publish(self, app: App, channel: str, message: Message, exclude: str | None) -> None:
         """Nobody else listens."""
@@ -45,8 +61,11 @@ class Alone:
         if member.user_id not in roster and len(roster) >= app.presence_members:
             text = f"Presence channel {channel} is full: at most {app.presence_members} members are allowed"
             return fail(SubscriptionRefused(channel, text, "LimitReached", 403))
+        if not roster and is_presence(channel):
+            self._node.happened(app, Occurrence(name="channel_occupied", channel=channel))
         if roster.enter(member, socket_id):
             self._node.member_added(app, channel, member)
+            self._node.happened(app, Occurrence(name="member_added", channel=channel, user_id=member.user_id))
         return succeed(codec.roster(roster))
 
     def leave(self, app: App, channel: str, user_id: str, socket_id: str) -> None:
@@ -55,9 +74,33 @@ class Alone:
         roster = self._rosters.get(place)
         if roster is None or not roster.leave(user_id, socket_id):
             return
+        self._node.member_removed(app, channel, user_id)
+        self._node.happened(app, Occurrence(name="member_removed", channel=channel, user_id=user_id))
         if not roster:
             del self._rosters[place]
-        self._node.member_removed(app, channel, user_id)
+            if is_presence(channel):
+                self._node.happened(app, Occurrence(name="channel_vacated", channel=channel))
+
+    def remember(self, app: App, channel: str, event: str, data: str) -> None:
+        """Keep a cache channel's last event."""
+        self._missed.pop((app.key, channel), None)
+        self._cache.put(app.key, channel, event, data, self._clock.seconds())
+
+    def recall(self, app: App, channel: str) -> Deferred[CachedEvent | None]:
+        """Give a cache channel's last event."""
+        return succeed(self._cache.get(app.key, channel, self._clock.seconds()))
+
+    def missed(self, app: App, channel: str) -> None:
+        """Tell the app, once in a while for each channel, that a cache channel is empty."""
+        now = self._clock.seconds()
+        while self._missed and now - next(iter(self._missed.values())) >= MISS_INTERVAL:
+            del self._missed[next(iter(self._missed))]
+        if (app.key, channel) not in self._missed:
+            self._missed[app.key, channel] = now
+            self._node.happened(app, Occurrence(name="cache_miss", channel=channel))
+
+    def terminate(self, app: App, user_id: str) -> None:
+        """Nobody else has connections."""
 
     def counts(self, app: App, channels: Sequence[str]) -> Deferred[Mapping[str, Counts]]:
         """Count who is on these channels."""
@@ -65,13 +108,14 @@ class Alone:
 
     def occupied(self, app: App, prefix: str) -> Deferred[Mapping[str, Counts]]:
         """Count who is on each occupied channel whose name begins so."""
-        names = [channel for channel in self._node.channels(app) if channel.startswith(prefix)]
-        return self.counts(app, names)
+        listed = (channel for channel in self._node.channels(app) if not is_inbox(channel))
+        return self.counts(app, [channel for channel in listed if channel.startswith(prefix)])
 
     def users(self, app: App, channel: str) -> Deferred[Sequence[str]]:
         """Name the users on a presence channel."""
         return succeed([member.user_id for member in self._rosters.get((app.key, channel), ())])
 
     def _count(self, app: App, channel: str) -> Counts:
-        users = len(self._rosters.get((app.key, channel), ())) if is_presence(channel) else None
+        keeps_roster = is_presence(channel) or is_inbox(channel)
+        users = len(self._rosters.get((app.key, channel), ())) if keeps_roster else None
         return Counts(self._node.subscriptions(app, channel), users)

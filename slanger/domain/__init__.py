@@ -4,5 +4,8 @@
 `apps`      an app with its switches and limits; the directory of apps
 `channels`  who is on which channel, with the first-in, last-out edges
 `presence`  rosters: users, and what holds each of them there
+`users`     who signed in, and who watches whom
+`cache`     the last event of each cache channel
+`webhooks`  what an app is told, and where
 ==========  ==========================================================
 """

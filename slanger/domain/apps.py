@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from slanger.domain.webhooks import Endpoint
+from slanger.protocol.errors import CONNECTION_UNAUTHORIZED
 from slanger.protocol.rules import Rules
+
+ESCAPED = 6
+"""Bytes that JSON may make of one."""
+
+AROUND = 64 * 1024
+"""Bytes around the data of a message or a request, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,9 +21,28 @@ class App(Rules):
     """One app.
 
     :param id: the id in REST paths; None accepts any.
+    :param webhooks: where the app is told what happens.
+    :param authorized_connections: whether clients must sign in, or join a channel that needs authorisation, in time.
+    :param authorization_timeout: how many seconds they have for it.
+    :param termination_code: the close code of connections that the app terminates; clients stay away after 4009, and
+        come back at once after 4200.
     """
 
     id: str | None = None
+    webhooks: tuple[Endpoint, ...] = ()
+    authorized_connections: bool = False
+    authorization_timeout: int = 30
+    termination_code: int = CONNECTION_UNAUTHORIZED.number
+
+    @property
+    def message_bytes(self) -> int:
+        """Bytes of the largest message a client may have to send: its data or its member, each byte escaped sixfold."""
+        return ESCAPED * max(self.event_data_bytes, self.presence_member_bytes) + AROUND
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of the largest REST request: a full batch, each byte escaped sixfold."""
+        return ESCAPED * self.event_data_bytes * self.batch_events + AROUND
 
     def answers_to(self, app_id: str) -> bool:
         """Whether REST paths with this id mean this app."""

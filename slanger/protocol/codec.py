@@ -5,7 +5,7 @@ Decoding checks as it reads and never lets anything but `MessageRefused` out, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -13,14 +13,18 @@ from msgspec import UNSET, Raw
 
 from slanger.protocol.errors import Code, MessageRefused, SubscriptionRefused
 from slanger.protocol.messages import (
+    CACHE_MISS,
     ESTABLISHED,
     INTERNAL_SUBSCRIPTION_ERROR,
     MEMBER_ADDED,
     MEMBER_REMOVED,
     NOTHING,
     PONG,
+    SIGNIN_SUCCESS,
+    SUBSCRIPTION_COUNT,
     SUBSCRIPTION_ERROR,
     SUBSCRIPTION_SUCCEEDED,
+    WATCHLIST_EVENTS,
     ClientEvent,
     ErrorEvent,
     Established,
@@ -33,9 +37,15 @@ from slanger.protocol.messages import (
     Message,
     Presence,
     RosterData,
+    SignedIn,
+    SignIn,
     Subscribe,
+    SubscriptionCount,
     SubscriptionFault,
     Unsubscribe,
+    User,
+    WatchlistData,
+    WatchlistEvent,
 )
 
 T = TypeVar("T")
@@ -46,6 +56,7 @@ UNREADABLE = (ValueError, RecursionError)
 _frame = msgspec.json.Decoder(Frame)
 _subscribe = msgspec.json.Decoder(Subscribe)
 _unsubscribe = msgspec.json.Decoder(Unsubscribe)
+_signin = msgspec.json.Decoder(SignIn)
 _string = msgspec.json.Decoder(str)
 _encoder = msgspec.json.Encoder()
 
@@ -56,6 +67,15 @@ class _ChannelData(msgspec.Struct, frozen=True):
 
 
 _channel_data = msgspec.json.Decoder(_ChannelData)
+
+
+class _UserData(msgspec.Struct, frozen=True):
+    id: str
+    user_info: Raw = Raw(b"null")
+    watchlist: tuple[str, ...] | None = None
+
+
+_user_data = msgspec.json.Decoder(_UserData)
 
 
 # From a client
@@ -77,6 +97,28 @@ def read_subscribe(frame: Frame) -> Subscribe:
 def read_unsubscribe(frame: Frame) -> Unsubscribe:
     """Read the `data` of `pusher:unsubscribe`."""
     return _read_data(frame, _unsubscribe)
+
+
+def read_signin(frame: Frame) -> SignIn:
+    """Read the `data` of `pusher:signin`."""
+    return _read_data(frame, _signin)
+
+
+def read_user(user_data: str) -> User:
+    """Read the `user_data` of a sign-in. Call it only after the signature was verified.
+
+    :raises MessageRefused: with what is wrong with it.
+    """
+    try:
+        data = _user_data.decode(user_data)
+    except UNREADABLE as fault:
+        raise MessageRefused(f"Invalid user_data: {explain(fault)}") from None
+    if not data.id:
+        raise MessageRefused("Invalid user_data: id must be a non-empty string")
+    info = bytes(data.user_info)
+    if info != b"null" and not info.startswith(b"{"):
+        raise MessageRefused("Invalid user_data: user_info must be an object - if it is supplied")
+    return User(data.id, None if info == b"null" else Raw(info), tuple(dict.fromkeys(data.watchlist or ())))
 
 
 def read_client_event(frame: Frame) -> ClientEvent:
@@ -163,6 +205,27 @@ def subscription_error(refusal: SubscriptionRefused, *, internal: bool = False) 
 def event(channel: str, name: str, data: str, user_id: str | None = None) -> Message:
     """Build a delivered event; `data` passes through character for character."""
     return _say(Event(event=name, channel=channel, data=data, user_id=UNSET if user_id is None else user_id))
+
+
+def signin_success(user_data: str) -> Message:
+    """Say that a user is signed in."""
+    return _say(Event(event=SIGNIN_SUCCESS, data=_data(SignedIn(user_data))))
+
+
+def cache_miss(channel: str) -> Message:
+    """Say that a cache channel remembers nothing."""
+    return _say(Event(event=CACHE_MISS, channel=channel))
+
+
+def subscription_count(channel: str, count: int) -> Message:
+    """Say how many connections are on a channel."""
+    return _say(Event(event=SUBSCRIPTION_COUNT, channel=channel, data=_data(SubscriptionCount(count))))
+
+
+def watchlist(online: Sequence[str] = (), offline: Sequence[str] = ()) -> Message:
+    """Say who of a watchlist is online and who is not; a group without anybody is left out."""
+    groups = [WatchlistEvent("online", online), WatchlistEvent("offline", offline)]
+    return _say(Event(event=WATCHLIST_EVENTS, data=_data(WatchlistData([g for g in groups if g.user_ids]))))
 
 
 def roster(members: Iterable[Member]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from slanger.protocol.messages import Member, Message
+from slanger.protocol.messages import Member, Message, User
 
 
 class Say(Struct, frozen=True):
@@ -36,4 +36,16 @@ class Whisper(Struct, frozen=True):
     user_id: str | None
 
 
-Effect = Say | Join | Leave | Whisper
+class SignInUser(Struct, frozen=True):
+    """Count the connection among its user's."""
+
+    user: User
+
+
+class SignOutUser(Struct, frozen=True):
+    """Count the connection no more among its user's; it is gone."""
+
+    user: User
+
+
+Effect = Say | Join | Leave | Whisper | SignInUser | SignOutUser

@@ -43,10 +43,12 @@ class Code:
 APP_NOT_FOUND = Code(4001, "application does not exist", Reconnect.NEVER)
 PATH_NOT_FOUND = Code(4005, "path not found", Reconnect.NEVER)
 UNSUPPORTED_VERSION = Code(4007, "unsupported protocol version", Reconnect.NEVER)
+CONNECTION_UNAUTHORIZED = Code(4009, "connection not authorized", Reconnect.NEVER)
 OVER_CAPACITY = Code(4100, "over capacity", Reconnect.BACK_OFF)
 SHUTTING_DOWN = Code(4200, "server is shutting down", Reconnect.AT_ONCE)
 PONG_NOT_RECEIVED = Code(4201, "pong not received in time", Reconnect.AT_ONCE)
 CLIENT_EVENT_RATE = Code(4301, "client event rejected due to rate limit", Reconnect.STAY)
+WATCHLIST_LIMIT = Code(4302, "watchlist limit exceeded", Reconnect.STAY)
 
 
 class PusherError(Exception):
@@ -83,7 +85,8 @@ class SubscriptionRefused(MessageRefused):
     """A subscription did not come about.
 
     :param channel: the name the client asked for.
-    :param kind: `type` of the `pusher:subscription_error`: ``AuthError``, ``InvalidChannel`` or ``LimitReached``.
+    :param kind: `type` of the `pusher:subscription_error`: ``AuthError``, ``InvalidChannel``, ``LimitReached`` or
+        ``ServerError``.
     :param status: the HTTP status an authorisation endpoint would have used for it.
     """
 

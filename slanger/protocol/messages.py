@@ -6,7 +6,7 @@ for `auth`); what the server says is exact: `data` is always a string, except in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -19,6 +19,11 @@ UNSUBSCRIBE = "pusher:unsubscribe"
 SUBSCRIPTION_SUCCEEDED = "pusher_internal:subscription_succeeded"
 SUBSCRIPTION_ERROR = "pusher:subscription_error"
 INTERNAL_SUBSCRIPTION_ERROR = "pusher_internal:subscription_error"
+SIGNIN = "pusher:signin"
+SIGNIN_SUCCESS = "pusher:signin_success"
+CACHE_MISS = "pusher:cache_miss"
+SUBSCRIPTION_COUNT = "pusher_internal:subscription_count"
+WATCHLIST_EVENTS = "pusher_internal:watchlist_events"
 MEMBER_ADDED = "pusher_internal:member_added"
 MEMBER_REMOVED = "pusher_internal:member_removed"
 
@@ -49,6 +54,25 @@ class Unsubscribe(Struct, frozen=True):
     """`data` of `pusher:unsubscribe`."""
 
     channel: str
+
+
+class SignIn(Struct, frozen=True):
+    """`data` of `pusher:signin`; `user_data` is the text that was signed."""
+
+    auth: str | None = None
+    user_data: str | None = None
+
+
+class User(Struct, frozen=True):
+    """A user who signed in.
+
+    :param user_info: his JSON object as it was signed, or None; presence channels show it.
+    :param watchlist: ids of the users whose coming and going he wants to hear of.
+    """
+
+    id: str
+    user_info: Raw | None = None
+    watchlist: tuple[str, ...] = ()
 
 
 class ClientEvent(Struct, frozen=True):
@@ -136,6 +160,31 @@ class MemberRemoved(Struct, frozen=True):
     """`data` of `member_removed`."""
 
     user_id: str
+
+
+class SignedIn(Struct, frozen=True):
+    """`data` of `signin_success`; `user_data` goes back as it came."""
+
+    user_data: str
+
+
+class SubscriptionCount(Struct, frozen=True):
+    """`data` of `subscription_count`: connections, not users."""
+
+    subscription_count: int
+
+
+class WatchlistEvent(Struct, frozen=True):
+    """Users of a watchlist who are ``online`` or ``offline`` now."""
+
+    name: str
+    user_ids: Sequence[str]
+
+
+class WatchlistData(Struct, frozen=True):
+    """`data` of `watchlist_events`."""
+
+    events: Sequence[WatchlistEvent]
 
 
 Framing = Callable[[bytes], bytes]

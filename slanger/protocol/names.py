@@ -38,12 +38,31 @@ PONG_TIMEOUT = 30
 AUTH_WINDOW = 600
 """Seconds a signed REST request stays valid, in both directions; "REST API", authentication."""
 
+BATCH_EVENTS = 10
+"""Events in one batch; "REST API", batch events."""
+
+WATCHLIST_USERS = 100
+"""Users one user may watch; "Authenticating users", code 4302."""
+
+CACHE_TTL = 30 * 60
+"""Seconds for which a cache channel remembers its last event; "Cache channels"."""
+
+SMALL_CHANNEL = 100
+"""Connections up to which each change of a subscription count is told at once; "Subscription count events"."""
+
+COUNT_INTERVAL = 5
+"""Seconds between subscription counts of a larger channel; "Subscription count events"."""
+
+GRACE = 3
+"""Seconds for which news that someone went is held back, in case he returns; "Webhooks", delays."""
+
 REQUEST_BODY_BYTES = 1024 * 1024
 """Bytes of one REST body: ten events of 10 kB, each byte escaped sixfold, fit."""
 
 _CHANNEL = re.compile(r"[-a-zA-Z0-9_=@,.;]+\Z")
 _SOCKET_ID = re.compile(r"[0-9]+\.[0-9]+\Z")
 
+_CACHE_PREFIXES = ("cache-", "private-cache-", "private-encrypted-cache-", "presence-cache-")
 INBOX_PREFIX = "#server-to-user-"
 CLIENT_EVENT_PREFIX = "client-"
 RESERVED_EVENT_PREFIXES = ("pusher:", "pusher_internal:")
@@ -69,6 +88,16 @@ class ChannelKind(enum.Enum):
         return cls.PUBLIC
 
 
+def is_cache(channel: str) -> bool:
+    """Whether the channel remembers its last event ("Cache channels": four kinds)."""
+    return channel.startswith(_CACHE_PREFIXES)
+
+
+def is_inbox(channel: str) -> bool:
+    """Whether the channel is a user's own; it is in no list, and no webhook tells of it."""
+    return channel.startswith(INBOX_PREFIX)
+
+
 def is_presence(channel: str) -> bool:
     """Whether the channel keeps a roster."""
     return channel.startswith("presence-")
@@ -77,14 +106,15 @@ def is_presence(channel: str) -> bool:
 def channel_fault(channel: str, longest: int = CHANNEL_NAME_LENGTH) -> str | None:
     """Say what is wrong with a channel's name, or None.
 
-    :param longest: characters allowed; a user's inbox name is measured without its prefix.
+    :param longest: characters allowed; a user's inbox name is measured without its prefix, and as the user's id may
+        hold any characters, so may the rest of the inbox name.
     """
     name = channel.removeprefix(INBOX_PREFIX)
     if not name:
         return "Invalid channel name: it is empty"
     if len(name) > longest:
         return f"Invalid channel name: {len(name)} characters, at most {longest} are allowed"
-    if not _CHANNEL.match(name):
+    if not (_CHANNEL.match(name) or is_inbox(channel)):
         return f"Invalid channel name {channel!r}: only letters, digits and _ - = @ , . ; are allowed"
     return None
 

@@ -14,6 +14,8 @@ class Rules:
     :param key: public; clients name it in their URL, server SDKs in `auth_key`.
     :param secret: signs everything; never shown, not even in a repr.
     :param client_events: whether subscribers may send events to each other.
+    :param watchlists: whether users learn who of their watchlist is online.
+    :param subscription_counts: whether subscribers learn how many they are.
     :param subscription_errors: whether a refused subscription is also told to the channel's listeners.
     :param internal_subscription_errors: the same in the form that the .NET client reads.
 
@@ -23,6 +25,8 @@ class Rules:
     key: str
     secret: str = field(repr=False)
     client_events: bool = True
+    watchlists: bool = True
+    subscription_counts: bool = False
     subscription_errors: bool = True
     internal_subscription_errors: bool = True
     channel_name_length: int = names.CHANNEL_NAME_LENGTH
@@ -32,3 +36,5 @@ class Rules:
     presence_members: int = names.PRESENCE_MEMBERS
     presence_member_bytes: int = names.PRESENCE_MEMBER_BYTES
     user_id_length: int = names.USER_ID_LENGTH
+    batch_events: int = names.BATCH_EVENTS
+    watchlist_users: int = names.WATCHLIST_USERS

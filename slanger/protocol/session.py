@@ -1,7 +1,8 @@
 """One client's state machine: a message in, effects out.
 
 A session knows what its client has asked for and what it may ask next. It never acts: it returns effects, and is told
-what came of them. Where a channel stands with the client decides what a message about it does:
+what came of them. Where a channel stands with the client decides what a message about it does; for a sign-in it is
+where the user stands:
 
 =====================  ======================  ==========================  ==========================
 message                OFF                     ASKED                       ON
@@ -9,6 +10,7 @@ message                OFF                     ASKED                       ON
 `pusher:subscribe`     check it, ask to join   refuse: exists already      refuse: exists already
 `pusher:unsubscribe`   refuse: not subscribed  leave, forget               leave, forget
 client event           refuse: not subscribed  refuse: not subscribed      check it, pass it on
+`pusher:signin`        check it, sign in                                   same user: yes; other: refuse
 (joined)               nothing: it has left    say it succeeded            nothing
 (refused)              nothing: it has left    say it failed, forget       nothing
 =====================  ======================  ==========================  ==========================
@@ -26,22 +28,28 @@ from typing import ClassVar
 from msgspec import Struct
 
 from slanger.protocol import codec, names, signing
-from slanger.protocol.effects import Effect, Join, Leave, Say, Whisper
-from slanger.protocol.errors import CLIENT_EVENT_RATE, MessageRefused, SubscriptionRefused
+from slanger.protocol.effects import Effect, Join, Leave, Say, SignInUser, SignOutUser, Whisper
+from slanger.protocol.errors import CLIENT_EVENT_RATE, WATCHLIST_LIMIT, MessageRefused, SubscriptionRefused
 from slanger.protocol.messages import (
     NOTHING,
     PING,
     PONG,
+    SIGNIN,
     SUBSCRIBE,
     UNSUBSCRIBE,
     ClientEvent,
     Frame,
     Member,
+    SignIn,
     Subscribe,
     Unsubscribe,
+    User,
 )
 from slanger.protocol.names import ChannelKind
 from slanger.protocol.rules import Rules
+
+SHOWN = 1500
+"""Characters of a client's text that an error repeats; the whole of what a presence subscription signs fits."""
 
 
 class Standing(enum.Enum):
@@ -64,13 +72,26 @@ class Session:
     :param socket_id: the connection's id, two numbers joined by a dot.
     """
 
-    __slots__ = ("_client_event_times", "_subscriptions", "rules", "socket_id")
+    __slots__ = ("_client_event_times", "_subscriptions", "_user", "rules", "socket_id")
 
     def __init__(self, rules: Rules, socket_id: str) -> None:
         self.rules = rules
         self.socket_id = socket_id
         self._subscriptions: dict[str, _Subscription] = {}
         self._client_event_times: deque[float] | None = None
+        self._user: User | None = None
+
+    @property
+    def user(self) -> User | None:
+        """Who signed in on this connection."""
+        return self._user
+
+    @property
+    def authorized(self) -> bool:
+        """Whether the app has vouched for this client: it signed in, or is on a channel that needs authorisation."""
+        return self._user is not None or any(
+            ChannelKind.of(channel) is not ChannelKind.PUBLIC for channel in self._subscriptions
+        )
 
     def standing(self, channel: str) -> Standing:
         """Tell where a channel stands with this client."""
@@ -103,13 +124,17 @@ class Session:
     def gone(self) -> Iterable[Effect]:
         """Hear that the connection is lost: leave every channel, the cost is that of the client's own channels."""
         subscriptions, self._subscriptions = self._subscriptions, {}
-        return [Leave(channel, subscription.member) for channel, subscription in subscriptions.items()]
+        effects: list[Effect] = [Leave(channel, each.member) for channel, each in subscriptions.items()]
+        return effects if self._user is None else [*effects, SignOutUser(self._user)]
 
     def _answer(self, frame: Frame, now: float) -> Iterable[Effect]:
         if frame.event == SUBSCRIBE:
             subject: _Subject = codec.read_subscribe(frame)
         elif frame.event == UNSUBSCRIBE:
             subject = codec.read_unsubscribe(frame)
+        elif frame.event == SIGNIN:
+            standing = Standing.OFF if self._user is None else Standing.ON
+            return self._table[SIGNIN][standing](self, codec.read_signin(frame), now)
         elif frame.event == PING:
             return (Say(codec.pong()),)
         elif frame.event == PONG:
@@ -127,11 +152,12 @@ class Session:
         fault = names.channel_fault(wanted.channel, self.rules.channel_name_length)
         if fault:
             raise SubscriptionRefused(wanted.channel, fault, "InvalidChannel", 400)
+        self._check_size(wanted.channel, len((wanted.channel_data or "").encode()))
         member = None
         kind = ChannelKind.of(wanted.channel)
         if kind is ChannelKind.INBOX:
-            raise SubscriptionRefused(wanted.channel, f"{wanted.channel} is open to its user alone, after signing in")
-        if kind is not ChannelKind.PUBLIC:
+            self._check_inbox(wanted)
+        elif kind is not ChannelKind.PUBLIC:
             self._check_auth(wanted)
         if kind is ChannelKind.PRESENCE:
             member = self._check_member(wanted)
@@ -146,7 +172,9 @@ class Session:
         return (Leave(unwanted.channel, subscription.member),)
 
     def _never_on(self, unwanted: Unsubscribe, _now: float) -> Iterable[Effect]:
-        raise MessageRefused(f"No current subscription to channel {unwanted.channel}, or subscription in progress")
+        raise MessageRefused(
+            f"No current subscription to channel {shown(unwanted.channel)}, or subscription in progress"
+        )
 
     def _pass_on(self, event: ClientEvent, now: float) -> Iterable[Effect]:
         limit = self.rules.event_data_bytes
@@ -157,7 +185,26 @@ class Session:
         return (Whisper(event.channel, event.event, event.data, member.user_id if member else None),)
 
     def _not_on(self, event: ClientEvent, _now: float) -> Iterable[Effect]:
-        raise MessageRefused(f"Cannot broadcast client event (connection not subscribed to channel {event.channel})")
+        raise MessageRefused(
+            f"Cannot broadcast client event (connection not subscribed to channel {shown(event.channel)})"
+        )
+
+    def _sign_in(self, wanted: SignIn, _now: float) -> Iterable[Effect]:
+        user_data, user = self._check_user(wanted)
+        limit = self.rules.watchlist_users
+        effects: list[Effect] = [Say(codec.signin_success(user_data))]
+        if self.rules.watchlists and len(user.watchlist) > limit:
+            message = f"Watchlist has {len(user.watchlist)} users: the first {limit} are watched"
+            effects.append(Say(codec.error(message, WATCHLIST_LIMIT)))
+        self._user = User(user.id, user.user_info, user.watchlist[:limit] if self.rules.watchlists else ())
+        return [*effects, SignInUser(self._user)]
+
+    def _sign_in_again(self, wanted: SignIn, _now: float) -> Iterable[Effect]:
+        user_data, user = self._check_user(wanted)
+        assert self._user is not None
+        if user.id != self._user.id:
+            raise MessageRefused("Connection is already signed in as a different user")
+        return (Say(codec.signin_success(user_data)),)
 
     def _welcome(self, outcome: _Outcome, _now: float) -> Iterable[Effect]:
         self._subscriptions[outcome.channel].standing = Standing.ON
@@ -175,6 +222,7 @@ class Session:
         SUBSCRIBE: {Standing.OFF: _ask, Standing.ASKED: _exists, Standing.ON: _exists},
         UNSUBSCRIBE: {Standing.OFF: _never_on, Standing.ASKED: _leave, Standing.ON: _leave},
         "client event": {Standing.OFF: _not_on, Standing.ASKED: _not_on, Standing.ON: _pass_on},
+        SIGNIN: {Standing.OFF: _sign_in, Standing.ON: _sign_in_again},
         "joined": {Standing.OFF: _nothing, Standing.ASKED: _welcome, Standing.ON: _nothing},
         "refused": {Standing.OFF: _nothing, Standing.ASKED: _turn_away, Standing.ON: _nothing},
     }
@@ -190,32 +238,61 @@ class Session:
                 f"Auth value for subscription to {wanted.channel} is invalid: should be of format 'key:signature'",
             )
         if not signing.same(self.rules.key, key):
-            raise SubscriptionRefused(wanted.channel, f"Invalid key in subscription auth data: '{key}'")
+            raise SubscriptionRefused(wanted.channel, f"Invalid key in subscription auth data: '{shown(key)}'")
         to_sign = signing.channel_string(self.socket_id, wanted.channel, wanted.channel_data)
         if not signing.verify(self.rules.secret, to_sign, signature):
             raise SubscriptionRefused(
                 wanted.channel,
-                f"Invalid signature: Expected HMAC SHA256 hex digest of {to_sign}, but got {signature}",
+                f"Invalid signature: Expected HMAC SHA256 hex digest of {shown(to_sign)}, but got {shown(signature)}",
             )
 
     def _check_member(self, wanted: Subscribe) -> Member:
-        """Read who joins a presence channel, from data whose signature was verified."""
-        limit = self.rules.presence_member_bytes
-        if not wanted.channel_data:
+        """Tell who joins a presence channel, from data whose signature was verified, or from the sign-in."""
+        if wanted.channel_data:
+            member = codec.read_member(wanted.channel, wanted.channel_data)
+        elif self._user is not None:
+            member = Member(self._user.id, self._user.user_info)
+            self._check_size(wanted.channel, len(member.user_id.encode()) + len(bytes(member.user_info or b"")))
+        else:
             raise SubscriptionRefused(
-                wanted.channel, f"Subscription to presence channel {wanted.channel} needs channel_data with a user_id"
+                wanted.channel,
+                f"Subscription to presence channel {wanted.channel} needs channel_data with a user_id,"
+                " or a user who is signed in",
             )
-        if len(wanted.channel_data.encode()) > limit:
-            raise SubscriptionRefused(
-                wanted.channel, f"channel_data exceeds the allowed maximum ({limit} bytes)", "LimitReached", 413
-            )
-        member = codec.read_member(wanted.channel, wanted.channel_data)
         if not 0 < len(member.user_id) <= self.rules.user_id_length:
             raise SubscriptionRefused(
                 wanted.channel,
                 f"user_id in channel_data must have 1 to {self.rules.user_id_length} characters",
             )
         return member
+
+    def _check_size(self, channel: str, size: int) -> None:
+        """Bound what is kept, and told to others, of one user ("Presence channels", limits)."""
+        limit = self.rules.presence_member_bytes
+        if size > limit:
+            text = f"channel_data exceeds the allowed maximum ({limit} bytes)"
+            raise SubscriptionRefused(channel, text, "LimitReached", 413)
+
+    def _check_inbox(self, wanted: Subscribe) -> None:
+        """Let only its own user into an inbox ("Server to user messages"); the sign-in is all the auth there is."""
+        if self._user is None or wanted.channel != names.INBOX_PREFIX + self._user.id:
+            raise SubscriptionRefused(wanted.channel, f"{wanted.channel} is open to its user alone, after signing in")
+
+    def _check_user(self, wanted: SignIn) -> tuple[str, User]:
+        """Verify a sign-in ("Authenticating users"), then read who it is."""
+        key, colon, signature = (wanted.auth or "").rpartition(":")
+        if not colon:
+            raise MessageRefused("Invalid format: auth must have the format key:signature")
+        if not wanted.user_data:
+            raise MessageRefused("Missing parameter: data.user_data")
+        if not signing.same(self.rules.key, key):
+            raise MessageRefused(f"Invalid key in sign-in auth data: '{shown(key)}'")
+        to_sign = signing.user_string(self.socket_id, wanted.user_data)
+        if not signing.verify(self.rules.secret, to_sign, signature):
+            raise MessageRefused(
+                f"Invalid signature: Expected HMAC SHA256 hex digest of {shown(to_sign)}, but got {shown(signature)}"
+            )
+        return wanted.user_data, codec.read_user(wanted.user_data)
 
     def _permitted(self, event: ClientEvent) -> ClientEvent:
         """Let a client event through whose app and channel allow such events at all ("Client events")."""
@@ -233,9 +310,11 @@ class Session:
         """Count one client event; refuse it when the last second has seen as many as are allowed."""
         limit = self.rules.client_events_per_second
         if self._client_event_times is None:
-            self._client_event_times = deque(maxlen=limit)
+            self._client_event_times = deque()
         times = self._client_event_times
-        if len(times) == limit and now - times[0] < 1.0:
+        while times and not 0.0 <= now - times[0] < 1.0:  # older than a second, or of a clock that was set back
+            times.popleft()
+        if len(times) >= limit:
             raise MessageRefused(
                 f"Client event rejected due to rate limit (at most {limit} per second)", CLIENT_EVENT_RATE
             )
@@ -258,10 +337,15 @@ class _Outcome(Struct, frozen=True):
     refusal: SubscriptionRefused | None = None
 
 
+def shown(text: str) -> str:
+    """Repeat what a client said, but no more of it than serves to find a fault."""
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
+
 def _unsupported(event: str) -> str:
     if event.startswith(names.RESERVED_EVENT_PREFIXES):
-        return f"Unsupported event received on socket: '{event}'"
-    return f"Client event rejected - the name of a client event starts with 'client-', unlike '{event}'"
+        return f"Unsupported event received on socket: '{shown(event)}'"
+    return f"Client event rejected - the name of a client event starts with 'client-', unlike '{shown(event)}'"
 
 
 _Subject = Subscribe | Unsubscribe | ClientEvent | _Outcome

@@ -30,6 +30,11 @@ def channel_string(socket_id: str, channel: str, channel_data: str | None) -> st
     return f"{socket_id}:{channel}:{channel_data}" if channel_data else f"{socket_id}:{channel}"
 
 
+def user_string(socket_id: str, user_data: str) -> str:
+    """Build what a user's authentication signs."""
+    return f"{socket_id}::user::{user_data}"
+
+
 def request_string(method: str, path: str, parameters: Iterable[tuple[str, str]]) -> str:
     """Build what a REST request signs.
 

@@ -4,6 +4,14 @@
 `registry`     joins, leaves, publishes; the only writer of channel state
 `fanout`       one event to many subscribers
 `subscribers`  one connected client each: its session, and what it asks for
+`users`        who is signed in, and who watches whom
+`counts`       how many are on a channel, told to those who are on it
+`webhooks`     what apps are told: queued, retried, bounded
+`posting`      the HTTP client under it
+`grace`        news of an end, held back
 `liveness`     who has been silent for too long
+`trace`        frames in and out to the log
+`listening`    a port that is listened on
+`node`         what the broker says, passed to whom it concerns
 =============  ============================================================
 """

@@ -38,9 +38,10 @@ class Listening(Service):
         """
         super().privilegedStartService()
         failures: list[Failure] = []
-        self._endpoint.listen(self._factory).addCallbacks(self._listens, failures.append)
+        listening = self._endpoint.listen(self._factory).addCallbacks(self._listens, failures.append)
         for failure in failures:
             raise self._fault(failure.value)
+        listening.addCallback(lambda _: [self._fault(failure.value) for failure in failures])
 
     def stopService(self) -> Deferred[None] | None:
         """Let go of the port."""

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-GRACE = 15
+LEEWAY = 15
 """Seconds beyond the activity timeout that are left to clients, for their ping to come by itself."""
 
 _TICK = 1.0
@@ -48,7 +48,7 @@ class Liveness(Service):
 
     def __init__(self, clock: IReactorTime, activity_timeout: int, pong_timeout: int) -> None:
         self._clock = clock
-        self._patience = activity_timeout + GRACE
+        self._patience = activity_timeout + LEEWAY
         self._pong_timeout = pong_timeout
         self._slots: dict[int, set[Mortal]] = {}
         self._slot_of: dict[Mortal, int] = {}

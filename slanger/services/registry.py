@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec.structs import replace
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -11,58 +12,91 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from slanger.domain.apps import App
+from slanger.domain.cache import CachedEvent
 from slanger.domain.channels import Channels, Counts
-from slanger.interfaces import IBroker, INode, IRegistry, ISubscriber
+from slanger.domain.webhooks import Occurrence
+from slanger.interfaces import IBroker, IRegistry, ISubscriber, IWebhooks
 from slanger.protocol import codec
 from slanger.protocol.errors import SubscriptionRefused
 from slanger.protocol.messages import NOTHING, Member, Message
+from slanger.protocol.names import is_cache
+from slanger.services.counts import SubscriptionCounts
 from slanger.services.fanout import fan_out
 
+RECALLS = 5
+"""How often a channel that never falls silent is asked what it remembers, before the last answer is taken."""
 
-@implementer(IRegistry, INode)
+
+class _Ticket:
+    """A join under way.
+
+    :ivar outdated: whether something was sent on the channel since it was last asked what it remembers.
+    """
+
+    outdated = False
+
+
+@implementer(IRegistry)
 class ChannelRegistry(Service):
     """Who is on which channel of which app, on this node; what others must know goes through the broker.
 
     :param broker: decides for the cluster who is first in and last out.
+    :param counts: tells subscribers how many they are.
+    :param webhooks: told of client events.
     """
 
     name = "channel registry"
     _log = Logger()
 
-    def __init__(self, broker: IBroker) -> None:
+    def __init__(self, broker: IBroker, counts: SubscriptionCounts, webhooks: IWebhooks) -> None:
         self._broker = broker
+        self._counts = counts
+        self._webhooks = webhooks
         self._channels: dict[str, Channels[ISubscriber]] = {}
-        self._entering: dict[tuple[str, str], Deferred[str]] = {}
-        broker.attach(self)
+        self._joining: dict[tuple[str, str], _Ticket] = {}
+        self._waiting: dict[tuple[str, str], list[_Ticket]] = {}
 
     # IRegistry: subscribers and the REST API
 
     def join(self, subscriber: ISubscriber, channel: str, member: Member | None) -> None:
-        """Put a subscriber on a channel: at once, or once the broker has let its user in."""
-        if member is None:
+        """Put a subscriber on a channel: at once, or once the broker has answered what must be known before."""
+        if member is None and not is_cache(channel):
             self._admit(subscriber, channel, NOTHING)
+            self._counts.changed(subscriber.app, channel, self._send)
             return
-        entering = self._broker.enter(subscriber.app, channel, member, subscriber.socket_id)
-        self._entering[subscriber.socket_id, channel] = entering
-        entered = entering.addCallback(self._entered, entering, subscriber, channel)
-        entered.addErrback(self._turn_away, entering, subscriber, channel)
+        ticket = self._joining[subscriber.socket_id, channel] = _Ticket()
+        asking = Deferred.fromCoroutine(self._ask_and_admit(subscriber, channel, member, ticket))
+        asking.addErrback(self._turn_away, subscriber, channel, member, ticket)
 
     def leave(self, subscriber: ISubscriber, channel: str, member: Member | None) -> None:
         """Take a subscriber off a channel, also when its `join` is still under way."""
-        app, socket_id = subscriber.app, subscriber.socket_id
-        self._entering.pop((socket_id, channel), None)
-        if self._table(app).remove(channel, socket_id):
-            self._broker.close(app, channel)
+        app, socket_id, table = subscriber.app, subscriber.socket_id, self._table(subscriber.app)
+        self._joining.pop((socket_id, channel), None)
+        was_on = socket_id in table.on(channel)
+        was_last = table.remove(channel, socket_id)
         if member is not None:
             self._broker.leave(app, channel, member.user_id, socket_id)
+        if was_last:
+            self._broker.close(app, channel)
+        if was_on:
+            self._counts.changed(app, channel, self._send)
 
-    def publish(
-        self, app: App, channel: str, event: str, data: str, exclude: str | None = None, user_id: str | None = None
-    ) -> None:
-        """Send an event to a channel's subscribers everywhere: those of this node first."""
-        message = codec.event(channel, event, data, user_id)
-        fan_out(message, self._table(app).on(channel), exclude)
-        self._broker.publish(app, channel, message, exclude)
+    def publish(self, app: App, channel: str, event: str, data: str, exclude: str | None) -> None:
+        """Send an event of the app to a channel's subscribers everywhere: those of this node first."""
+        self._send(app, channel, codec.event(channel, event, data), exclude)
+        if is_cache(channel):
+            self._broker.remember(app, channel, event, data)
+
+    def whisper(self, subscriber: ISubscriber, channel: str, event: str, data: str, user_id: str | None) -> None:
+        """Send an event of a subscriber to the channel's other subscribers everywhere."""
+        app, socket_id = subscriber.app, subscriber.socket_id
+        self._send(app, channel, codec.event(channel, event, data, user_id), socket_id)
+        told = Occurrence(name="client_event", channel=channel, event=event, data=data, socket_id=socket_id)
+        self._webhooks.tell(app, told if user_id is None else replace(told, user_id=user_id))
+
+    def recall(self, app: App, channel: str) -> Deferred[CachedEvent | None]:
+        """Give what a cache channel remembers."""
+        return self._broker.recall(app, channel)
 
     def counts(self, app: App, channels: Sequence[str]) -> Deferred[Mapping[str, Counts]]:
         """Count who is on these channels."""
@@ -76,10 +110,11 @@ class ChannelRegistry(Service):
         """Name the users on a presence channel."""
         return self._broker.users(app, channel)
 
-    # INode: the broker
+    # For the node: what the broker says
 
     def deliver(self, app: App, channel: str, message: Message, exclude: str | None) -> None:
         """Hand an event of another node to this node's subscribers; the text arrives ready."""
+        self._outdate(app, channel)
         fan_out(message, self._table(app).on(channel), exclude)
 
     def member_added(self, app: App, channel: str, member: Member) -> None:
@@ -110,30 +145,78 @@ class ChannelRegistry(Service):
             table = self._channels[app.key] = Channels()
         return table
 
-    def _admit(self, subscriber: ISubscriber, channel: str, data: str) -> None:
-        """Add the subscriber and tell it so in one step: nothing is published in between."""
-        if self._table(subscriber.app).add(channel, subscriber.socket_id, subscriber):
-            self._broker.open(subscriber.app, channel)
-        subscriber.joined(channel, data)
+    def _send(self, app: App, channel: str, message: Message, exclude: str | None = None) -> None:
+        self._outdate(app, channel)
+        fan_out(message, self._table(app).on(channel), exclude)
+        self._broker.publish(app, channel, message, exclude)
 
-    def _entered(self, roster: str, entering: Deferred[str], subscriber: ISubscriber, channel: str) -> None:
-        if self._still_wanted(entering, subscriber, channel):
-            self._admit(subscriber, channel, roster)
+    async def _ask_and_admit(
+        self, subscriber: ISubscriber, channel: str, member: Member | None, ticket: _Ticket
+    ) -> None:
+        app, data = subscriber.app, NOTHING
+        if member is not None:
+            data = await self._broker.enter(app, channel, member, subscriber.socket_id)
+        cached = await self._recall_last(app, channel, ticket) if is_cache(channel) else None
+        if not self._still_wanted(subscriber, channel, ticket):
+            return
+        self._admit(subscriber, channel, data)
+        if is_cache(channel):
+            self._show_cached(subscriber, channel, cached)
+        self._counts.changed(app, channel, self._send)
 
-    def _still_wanted(self, entering: Deferred[str], subscriber: ISubscriber, channel: str) -> bool:
+    async def _recall_last(self, app: App, channel: str, ticket: _Ticket) -> CachedEvent | None:
+        """Ask again where something was sent while the answer was under way, so that nothing falls in between."""
+        waiting = self._waiting.setdefault((app.key, channel), [])
+        waiting.append(ticket)
+        try:
+            for _ in range(RECALLS):
+                ticket.outdated = False
+                cached = await self._broker.recall(app, channel)
+                if not ticket.outdated:
+                    break
+            return cached
+        finally:
+            waiting.remove(ticket)
+            if not waiting:
+                self._waiting.pop((app.key, channel), None)
+
+    def _outdate(self, app: App, channel: str) -> None:
+        for ticket in self._waiting.get((app.key, channel), ()):
+            ticket.outdated = True
+
+    def _still_wanted(self, subscriber: ISubscriber, channel: str, ticket: _Ticket) -> bool:
         """Whether the subscriber waits for this very join: it may have left since, and may have asked again."""
         place = (subscriber.socket_id, channel)
-        if self._entering.get(place) is not entering:
+        if self._joining.get(place) is not ticket:
             return False
-        del self._entering[place]
+        del self._joining[place]
         return True
 
-    def _turn_away(self, failure: Failure, entering: Deferred[str], subscriber: ISubscriber, channel: str) -> None:
+    def _show_cached(self, subscriber: ISubscriber, channel: str, cached: CachedEvent | None) -> None:
+        """Send what the channel remembers, before anything newer ("Cache channels")."""
+        if cached is None:
+            subscriber.send(codec.cache_miss(channel))
+            self._broker.missed(subscriber.app, channel)
+        else:
+            subscriber.send(codec.event(channel, cached.event, cached.data))
+
+    def _admit(self, subscriber: ISubscriber, channel: str, data: str) -> None:
+        """Add the subscriber and tell it so in one step: nothing is published in between."""
+        app = subscriber.app
+        if self._table(app).add(channel, subscriber.socket_id, subscriber):
+            self._broker.open(app, channel)
+        subscriber.joined(channel, data)
+
+    def _turn_away(
+        self, failure: Failure, subscriber: ISubscriber, channel: str, member: Member | None, ticket: _Ticket
+    ) -> None:
         refusal = failure.value
         if not isinstance(refusal, SubscriptionRefused):
             self._log.failure("joining {channel} failed", failure, channel=channel)
             refusal = SubscriptionRefused(
                 channel, f"Subscription to {channel} failed in the server", "ServerError", 500
             )
-        if self._still_wanted(entering, subscriber, channel):
+        if self._still_wanted(subscriber, channel, ticket):
+            if member is not None:
+                self._broker.leave(subscriber.app, channel, member.user_id, subscriber.socket_id)
             subscriber.refused(refusal)

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from msgspec import UNSET, UnsetType
 from twisted.application.service import Service
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from slanger.domain.apps import App, Apps
-from slanger.interfaces import IConnected, IRegistry, ISubscriber, ISubscribers, IWire
+from slanger.domain.webhooks import Occurrence
+from slanger.interfaces import IConnected, IRegistry, ISubscriber, ISubscribers, IUsers, IWebhooks, IWire
 from slanger.protocol import codec
-from slanger.protocol.effects import Effect, Join, Leave, Say, Whisper
+from slanger.protocol.effects import Effect, Join, Leave, Say, SignInUser, SignOutUser, Whisper
 from slanger.protocol.errors import (
     APP_NOT_FOUND,
+    CONNECTION_UNAUTHORIZED,
     PONG_NOT_RECEIVED,
     SHUTTING_DOWN,
     UNSUPPORTED_VERSION,
+    Code,
     ConnectionRefused,
     SubscriptionRefused,
 )
+from slanger.protocol.messages import User
 from slanger.protocol.session import Session
 from slanger.services.liveness import Liveness
-from slanger.services.trace import TracedConnected, TracedWire
+from slanger.services.trace import TracedConnected, TracedWire, log_refusal
 
 OLDEST_VERSION = 4
 """Protocol versions 1 to 3 named and ordered their messages otherwise; the documentation calls them unsupported."""
@@ -33,32 +38,30 @@ SOCKET_ID_PART = 10**10
 
 @implementer(ISubscriber, IConnected)
 class Subscriber:
-    """One connected client."""
+    """One connected client.
 
-    __slots__ = ("_clock", "_leave", "_registry", "_session", "app", "heard_at", "send", "socket_id", "wire")
+    :param home: whom its session's wishes are passed to.
+    """
 
-    def __init__(
-        self,
-        app: App,
-        socket_id: str,
-        wire: IWire,
-        registry: IRegistry,
-        clock: IReactorTime,
-        leave: Callable[[Subscriber], None],
-    ) -> None:
+    __slots__ = ("_home", "_session", "app", "heard_at", "send", "socket_id", "wire")
+
+    def __init__(self, app: App, socket_id: str, wire: IWire, home: Subscribers) -> None:
         self.app = app
         self.socket_id = socket_id
         self.wire = wire
         self.send = wire.send
-        self.heard_at = clock.seconds()
+        self.heard_at = home.clock.seconds()
         self._session = Session(app, socket_id)
-        self._registry = registry
-        self._clock = clock
-        self._leave = leave
+        self._home = home
+
+    @property
+    def user(self) -> User | None:
+        """Who signed in."""
+        return self._session.user
 
     def receive(self, text: bytes) -> None:
         """Take one message of the client."""
-        self._perform(self._session.receive(text, self._clock.seconds()))
+        self._perform(self._session.receive(text, self._home.clock.seconds()))
 
     def joined(self, channel: str, data: str) -> None:
         """Learn that it is on a channel from now on."""
@@ -70,7 +73,7 @@ class Subscriber:
 
     def heard(self) -> None:
         """Note a sign of life."""
-        self.heard_at = self._clock.seconds()
+        self.heard_at = self._home.clock.seconds()
 
     def ping(self) -> None:
         """Ask for a sign of life."""
@@ -78,12 +81,22 @@ class Subscriber:
 
     def silent(self) -> None:
         """End a connection that no longer answers."""
-        self.wire.close(PONG_NOT_RECEIVED, "Pong reply not received in time")
+        self.close(PONG_NOT_RECEIVED, "Pong reply not received in time")
 
-    def gone(self) -> None:
+    def unauthorized(self) -> None:
+        """End a connection that the app has not vouched for in time ("Authorized connections")."""
+        if not self._session.authorized:
+            self.close(CONNECTION_UNAUTHORIZED, "Connection not authorized within timeout")
+
+    def close(self, code: Code, reason: str) -> None:
+        """Say why, and end the connection: some clients read the error, some the close frame."""
+        self.send(codec.error(reason, code))
+        self.wire.close(code, reason)
+
+    def gone(self, code: int) -> None:
         """Learn that the connection is lost."""
-        self._leave(self)
         self._perform(self._session.gone())
+        self._home.forget(self, code)
 
     def _perform(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
@@ -91,11 +104,15 @@ class Subscriber:
                 case Say(message):
                     self.send(message)
                 case Join(channel, member):
-                    self._registry.join(self, channel, member)
+                    self._home.registry.join(self, channel, member)
                 case Leave(channel, member):
-                    self._registry.leave(self, channel, member)
+                    self._home.registry.leave(self, channel, member)
                 case Whisper(channel, event, data, user_id):
-                    self._registry.publish(self.app, channel, event, data, self.socket_id, user_id)
+                    self._home.registry.whisper(self, channel, event, data, user_id)
+                case SignInUser(user):
+                    self._home.users.sign_in(self, user)
+                case SignOutUser(user):
+                    self._home.users.sign_out(self, user)
 
 
 @implementer(ISubscribers)
@@ -104,6 +121,8 @@ class Subscribers(Service):
 
     :param apps: whom clients may connect to.
     :param registry: where they join channels.
+    :param users: where they sign in.
+    :param webhooks: told of their coming and going.
     :param liveness: watches them.
     :param random_below: gives a random integer below its argument; makes socket ids.
     :param activity_timeout: seconds, told to clients.
@@ -116,6 +135,8 @@ class Subscribers(Service):
         self,
         apps: Apps,
         registry: IRegistry,
+        users: IUsers,
+        webhooks: IWebhooks,
         liveness: Liveness,
         clock: IReactorTime,
         random_below: Callable[[int], int],
@@ -123,14 +144,16 @@ class Subscribers(Service):
         *,
         verbose: bool = False,
     ) -> None:
+        self.registry = registry
+        self.users = users
+        self.clock = clock
         self._apps = apps
-        self._registry = registry
+        self._webhooks = webhooks
         self._liveness = liveness
-        self._clock = clock
         self._random_below = random_below
         self._activity_timeout = activity_timeout
         self._verbose = verbose
-        self._connected: set[Subscriber] = set()
+        self._connected: dict[Subscriber, IDelayedCall | None] = {}
 
     def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
         """Let a client in, or raise `ConnectionRefused`."""
@@ -141,21 +164,42 @@ class Subscribers(Service):
         socket_id = f"{self._random_below(SOCKET_ID_PART)}.{self._random_below(SOCKET_ID_PART)}"
         if self._verbose:
             wire = TracedWire(wire)
-        subscriber = Subscriber(app, socket_id, wire, self._registry, self._clock, self._forget)
-        self._connected.add(subscriber)
+        subscriber = Subscriber(app, socket_id, wire, self)
+        deadline = None
+        if app.authorized_connections:
+            deadline = self.clock.callLater(app.authorization_timeout, subscriber.unauthorized)
+        self._connected[subscriber] = deadline
         self._liveness.watch(subscriber)
         subscriber.send(codec.established(socket_id, self._activity_timeout))
+        self._tell("connection_opened", subscriber)
         return TracedConnected(subscriber, wire.peer) if self._verbose else subscriber
+
+    def turned_away(self, wire: IWire, refusal: ConnectionRefused) -> None:
+        """Log a client that was not let in, where every frame is logged."""
+        if self._verbose:
+            log_refusal(wire.peer, refusal)
+
+    def forget(self, subscriber: Subscriber, code: int) -> None:
+        """Learn that a connection is lost."""
+        deadline = self._connected.pop(subscriber)
+        if deadline is not None and deadline.active():
+            deadline.cancel()
+        self._liveness.forget(subscriber)
+        self._tell("connection_closed", subscriber, code=code)
 
     def stopService(self) -> None:
         """Send everybody away; they come back at once, to this server's successor or to another node."""
         super().stopService()
         for subscriber in tuple(self._connected):
-            subscriber.wire.close(SHUTTING_DOWN, "Server is shutting down")
+            subscriber.close(SHUTTING_DOWN, "Server is shutting down")
 
-    def _forget(self, subscriber: Subscriber) -> None:
-        self._connected.discard(subscriber)
-        self._liveness.forget(subscriber)
+    def _tell(self, name: str, subscriber: Subscriber, code: int | UnsetType = UNSET) -> None:
+        user_id = UNSET if subscriber.user is None else subscriber.user.id
+        time_ms = int(self.clock.seconds() * 1000)
+        self._webhooks.tell(
+            subscriber.app,
+            Occurrence(name=name, socket_id=subscriber.socket_id, user_id=user_id, time_ms=time_ms, code=code),
+        )
 
 
 def _check_version(version: str | None) -> None:

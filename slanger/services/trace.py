@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from slanger.interfaces import IConnected, IWire
-from slanger.protocol.errors import Code
+from slanger.protocol.errors import Code, ConnectionRefused
 from slanger.protocol.messages import Message
 
 _AUTH = re.compile(r"""(\\*"auth\\*"\s*:\s*\\*")[^"\\]*""")
@@ -20,6 +20,11 @@ _log = Logger()
 def mask(text: bytes) -> str:
     """Show a frame without what could be used to act in someone's name."""
     return _DIGEST.sub("***", _AUTH.sub(r"\1***", text.decode("utf-8", "backslashreplace")))
+
+
+def log_refusal(peer: str, refusal: ConnectionRefused) -> None:
+    """Log a client that was not let in, and why."""
+    _log.info("{peer} refused with {code}: {why}", peer=peer, code=refusal.code.number, why=refusal.message)
 
 
 @implementer(IWire)
@@ -60,7 +65,7 @@ class TracedConnected:
         _log.info("{peer} -> {text}", peer=self._peer, text=mask(text))
         self._connected.receive(text)
 
-    def gone(self) -> None:
+    def gone(self, code: int) -> None:
         """Log the end, then take it."""
-        _log.info("{peer} gone", peer=self._peer)
-        self._connected.gone()
+        _log.info("{peer} gone with {code}", peer=self._peer, code=code)
+        self._connected.gone(code)

@@ -65,8 +65,9 @@ class _Newcomer(Protocol, TimeoutMixin):
 
 
 def _names_an_app(line: bytes) -> bool:
-    """Whether a request line asks for `[/PREFIX]/app/KEY`; no path of the REST API holds `/app/`."""
-    return b"/app/" in line.partition(b"?")[0]
+    """Whether a request line asks for `[/PREFIX]/app/KEY`, and not for a path of the REST API."""
+    path = b"".join(line.split(b" ")[1:2]).partition(b"?")[0]
+    return b"/app/" in path and not path.startswith((b"/apps/", b"/users/"))
 
 
 @implementer(IProtocolFactory, IProtocolNegotiationFactory)

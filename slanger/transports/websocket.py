@@ -21,13 +21,13 @@ from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol import codec
 from slanger.protocol.errors import OVER_CAPACITY, PATH_NOT_FOUND, Code, ConnectionRefused
 from slanger.protocol.messages import Message
-from slanger.transports.outbox import Outbox, Turn
+from slanger.transports.outbox import NOWHERE, Nowhere, Outbox, Turn
 
 SUBPROTOCOL = "pusher-channels-protocol-"
 """Offered, with a version, by Swift clients, which hang up unless it is echoed ("WebSocket handshake")."""
 
 MESSAGE_BYTES = 128 * 1024
-"""Bytes of one message of a client: 10 kB of data, each byte escaped sixfold, and authorisation beside it."""
+"""Bytes of one message of a client by default: 10 kB of data, each byte escaped sixfold, and authorisation."""
 
 HEADER_BYTES = 16 * 1024
 """Bytes of an opening handshake."""
@@ -37,6 +37,9 @@ HANDSHAKE_TIMEOUT = 10
 
 UNSUPPORTED_DATA = 1003
 """Close code of the WebSocket standard for a binary message; the Pusher protocol is text alone."""
+
+CLOSED_ABNORMALLY = 1006
+"""Stands for the close code of a connection that had none."""
 
 INTERNAL_ERROR = 1011
 """Close code of the WebSocket standard for a fault of the server; clients come back after a second."""
@@ -65,7 +68,7 @@ class _Nobody:
     def heard(self) -> None:
         pass
 
-    def gone(self) -> None:
+    def gone(self, code: int) -> None:
         pass
 
 
@@ -79,7 +82,7 @@ class WebSocketConnection(WebSocketServerProtocol):
     _log = Logger()
     factory: WebSocketFactory
     _client: IConnected = _NOBODY
-    _outbox: Outbox
+    _outbox: Outbox | Nowhere = NOWHERE
     _refusal: ConnectionRefused | None = None
     _key = ""
     _version: str | None = None
@@ -100,7 +103,7 @@ class WebSocketConnection(WebSocketServerProtocol):
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Read the URL, and choose the subprotocol."""
         try:
-            self._key = key_in(request.path)
+            self._key = key_in(self.http_request_uri.partition("?")[0])
         except ConnectionRefused as refusal:
             self._refusal = refusal
         self._version = request.params.get("protocol", [None])[-1]
@@ -114,6 +117,7 @@ class WebSocketConnection(WebSocketServerProtocol):
                 raise self._refusal
             self._client = self.factory.subscribers.connect(self, self._key, self._version)
         except ConnectionRefused as refusal:
+            self.factory.subscribers.turned_away(self, refusal)
             self.send(codec.error(refusal.message, refusal.code))
             self.close(refusal.code, refusal.message)
         except Exception:
@@ -134,8 +138,9 @@ class WebSocketConnection(WebSocketServerProtocol):
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """Learn that the connection is lost."""
         client, self._client = self._client, _NOBODY
+        self._outbox = NOWHERE
         try:
-            client.gone()
+            client.gone((self.localCloseCode if self.closedByMe else code) or CLOSED_ABNORMALLY)
         except Exception:
             self._log.failure("forgetting {peer} failed", peer=self.peer)
 
@@ -146,12 +151,12 @@ class WebSocketConnection(WebSocketServerProtocol):
 
     def sendCloseFrame(self, *args: Any, **options: Any) -> None:
         """Send a close frame, be it Autobahn's own; what was joined for this turn leaves first, and nothing after."""
-        self._shut_outbox()
+        self._outbox.close()
         super().sendCloseFrame(*args, **options)
 
     def dropConnection(self, abort: bool = False) -> None:
         """End the TCP connection; what was joined for this turn leaves first."""
-        self._shut_outbox()
+        self._outbox.close()
         super().dropConnection(abort)
 
     # IWire
@@ -172,11 +177,6 @@ class WebSocketConnection(WebSocketServerProtocol):
         if self.state == self.STATE_OPEN:
             self.sendCloseFrame(code, _fitting(reason))
 
-    def _shut_outbox(self) -> None:
-        outbox = self.__dict__.get("_outbox")
-        if outbox is not None:
-            outbox.close()
-
     def _overflowed(self) -> None:
         self._log.warn("closing {peer}: it reads too slowly", peer=self.peer)
         self.close(OVER_CAPACITY, "Too slow: the backlog of this connection is full")
@@ -196,12 +196,13 @@ class WebSocketFactory(WebSocketServerFactory):
     """Makes the connections of one port.
 
     :param subscribers: lets clients in.
+    :param message_bytes: bytes of one message of a client, at most.
     """
 
     protocol: type[WebSocketConnection] = WebSocketConnection  # type: ignore[assignment]
     noisy = False
 
-    def __init__(self, subscribers: ISubscribers, reactor: IReactorTime) -> None:
+    def __init__(self, subscribers: ISubscribers, reactor: IReactorTime, message_bytes: int = MESSAGE_BYTES) -> None:
         super().__init__(server="slanger", reactor=reactor)
         txaio.tx.set_global_log_level("error")  # Autobahn warns of every connection that a client breaks off
         self.subscribers = subscribers
@@ -209,8 +210,9 @@ class WebSocketFactory(WebSocketServerFactory):
         self.setProtocolOptions(
             webStatus=False,
             failByDrop=False,
-            maxFramePayloadSize=MESSAGE_BYTES,
-            maxMessagePayloadSize=MESSAGE_BYTES,
+            allowNullOrigin=True,  # sandboxed frames, file:// pages and packaged apps have no other
+            maxFramePayloadSize=message_bytes,
+            maxMessagePayloadSize=message_bytes,
             openHandshakeTimeout=HANDSHAKE_TIMEOUT,
         )
 

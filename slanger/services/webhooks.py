@@ -1,0 +1,223 @@
+"""What apps are told: webhooks, queued, retried and bounded ("Webhooks")."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from slanger.domain.apps import App
+from slanger.domain.webhooks import Endpoint, Hook, Occurrence, make_hook
+from slanger.interfaces import IWebhooks
+from slanger.protocol.names import GRACE, is_inbox
+from slanger.services.grace import Grace
+
+Post = Callable[[str, Hook], Deferred[int]]
+"""Sends a hook to a URL; fires with the HTTP status, or fails where there was no answer."""
+
+ENDINGS = {"channel_vacated": "channel_occupied", "member_removed": "member_added"}
+"""What is held back for the grace, and the beginning that undoes it."""
+
+GIVE_UP = 290
+"""Seconds after which a hook is dropped. Pusher retries for five minutes; SDKs refuse a hook older than that."""
+
+LONGEST_DELAY = 60
+"""Seconds between two attempts, at most."""
+
+QUEUE = 10_000
+"""Events that may wait for one endpoint."""
+
+BATCH = 100
+"""Events in one request, where an endpoint takes several."""
+
+BATCH_DELAY = 0.5
+"""Seconds for which events are collected, where an endpoint takes several."""
+
+COMPLAINT_INTERVAL = 60
+"""Seconds between two log lines about one endpoint."""
+
+
+@implementer(IWebhooks)
+class Webhooks(Service):
+    """Tell each app's endpoints what they want to hear, each at its own pace.
+
+    :param post: sends a request.
+    :param jitter: gives a random number from 0 to 1; it spreads retries.
+    """
+
+    name = "webhooks"
+
+    def __init__(self, clock: IReactorTime, post: Post, jitter: Callable[[], float]) -> None:
+        self._clock = clock
+        self._post = post
+        self._jitter = jitter
+        self._grace = Grace(clock, GRACE)
+        self._lanes: dict[tuple[str, Endpoint], Lane] = {}
+        self._stopped = False
+
+    def stopService(self) -> None:
+        """Send nothing more."""
+        super().stopService()
+        self._stopped = True
+        self._grace.stop()
+        for lane in self._lanes.values():
+            lane.stop()
+
+    def tell(self, app: App, occurrence: Occurrence) -> None:
+        """Tell those of the app's endpoints that want to hear of it, unless it undoes or may be undone."""
+        if self._stopped or not app.webhooks or is_inbox(occurrence.channel):
+            return
+        beginning = ENDINGS.get(occurrence.name, occurrence.name)
+        who = (app.key, beginning, occurrence.channel, occurrence.user_id)
+        if occurrence.name in ENDINGS:
+            self._grace.gone(who, lambda: self._pass_on(app, occurrence))
+        elif beginning not in ENDINGS.values() or not self._grace.back(who):
+            self._pass_on(app, occurrence)
+
+    def _pass_on(self, app: App, occurrence: Occurrence) -> None:
+        for endpoint in app.webhooks:
+            if endpoint.wants(occurrence):
+                place = (app.key, endpoint)
+                lane = self._lanes.get(place)
+                if lane is None:
+                    lane = self._lanes[place] = Lane(app, endpoint, self._clock, self._post, self._jitter)
+                lane.put(occurrence)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    hook: Hook
+    failures: int = 0
+
+
+class Lane:
+    """The way to one endpoint: one request at a time, in order; what failed tries again beside it.
+
+    So a hook that fails delays itself alone, and an endpoint that is slow delays no other endpoint.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, app: App, endpoint: Endpoint, clock: IReactorTime, post: Post, jitter: Callable[[], float]
+    ) -> None:
+        self._app = app
+        self._endpoint = endpoint
+        self._clock = clock
+        self._post = post
+        self._jitter = jitter
+        self._events: deque[tuple[float, Occurrence]] = deque()
+        self._again: deque[_Attempt] = deque()
+        self._waiting: dict[int, IDelayedCall] = {}
+        self._waiting_events = 0
+        self._collecting: IDelayedCall | None = None
+        self._busy = False
+        self._stopped = False
+        self._lost = 0
+        self._complained_at: dict[str, float] = {}
+        self._retried_last = False
+
+    def put(self, occurrence: Occurrence) -> None:
+        """Queue an event; where the queue is full it is dropped, counted and logged."""
+        if len(self._events) + self._waiting_events >= QUEUE:
+            self._drop(1, "its queue is full")
+            return
+        self._events.append((self._clock.seconds(), occurrence))
+        if not self._endpoint.batch:
+            self._send_next()
+        elif self._collecting is None:
+            self._collecting = self._clock.callLater(BATCH_DELAY, self._collected)
+
+    def stop(self) -> None:
+        """Send nothing more, and say what was left unsent."""
+        self._stopped = True
+        if self._collecting is not None:
+            self._collecting.cancel()
+        for call in self._waiting.values():
+            call.cancel()
+        unsent = len(self._events) + self._waiting_events
+        if unsent:
+            self._log.warn("{unsent} webhook events for {url} were not sent", unsent=unsent, url=self._endpoint.shown)
+        if self._lost:
+            self._log.warn("{lost} webhook events for {url} were dropped", lost=self._lost, url=self._endpoint.shown)
+
+    def _collected(self) -> None:
+        self._collecting = None
+        self._send_next()
+
+    def _send_next(self) -> None:
+        """Send the next request: in turns one that is tried again and a new one, never a stale one."""
+        if self._busy or self._stopped:
+            return
+        self._drop_stale()
+        new = bool(self._events) and self._collecting is None
+        if not new and not self._again:
+            return
+        self._retried_last = bool(self._again) and not (new and self._retried_last)
+        attempt = self._again.popleft() if self._retried_last else self._first_attempt()
+        self._busy = True
+        maybeDeferred(self._post, self._endpoint.url, attempt.hook).addBoth(self._answered, attempt)
+
+    def _first_attempt(self) -> _Attempt:
+        count = min(len(self._events), BATCH if self._endpoint.batch else 1)
+        queued = [self._events.popleft() for _ in range(count)]
+        self._waiting_events += count
+        app = self._app
+        events = [occurrence for _, occurrence in queued]
+        return _Attempt(make_hook(app.key, app.secret, self._endpoint, events, queued[0][0]))
+
+    def _drop_stale(self) -> None:
+        """Drop what an endpoint would take for a forgery, so old it is."""
+        oldest = self._clock.seconds() - GIVE_UP
+        while self._again and self._again[0].hook.time_ms / 1000 < oldest:
+            events = self._again.popleft().hook.events
+            self._waiting_events -= events
+            self._drop(events, "they could not be sent in time")
+        while self._events and self._events[0][0] < oldest:
+            self._events.popleft()
+            self._drop(1, "they could not be sent in time")
+
+    def _answered(self, answer: int | Failure, attempt: _Attempt) -> None:
+        self._busy = False
+        if isinstance(answer, int) and 200 <= answer < 300:
+            self._waiting_events -= attempt.hook.events
+        else:
+            self._try_again(attempt, f"HTTP {answer}" if isinstance(answer, int) else _words(answer))
+        self._send_next()
+
+    def _try_again(self, attempt: _Attempt, why: str) -> None:
+        delay = min(2.0**attempt.failures, LONGEST_DELAY) * (0.75 + self._jitter() / 4)
+        attempt.failures += 1
+        if self._clock.seconds() + delay - attempt.hook.time_ms / 1000 > GIVE_UP:
+            self._waiting_events -= attempt.hook.events
+            self._drop(attempt.hook.events, f"it kept failing, last with: {why}")
+        elif not self._stopped:
+            self._complain("webhooks for {url} fail, and are tried again: {why}", why=why)
+            self._waiting[id(attempt)] = self._clock.callLater(delay, self._ready, attempt)
+
+    def _ready(self, attempt: _Attempt) -> None:
+        del self._waiting[id(attempt)]
+        self._again.append(attempt)
+        self._send_next()
+
+    def _drop(self, events: int, why: str) -> None:
+        self._lost += events
+        self._complain("{lost} webhook events for {url} were dropped so far: {why}", why=why)
+
+    def _complain(self, text: str, why: str) -> None:
+        """Log, but each kind of trouble only once in a while."""
+        now = self._clock.seconds()
+        if now - self._complained_at.get(text, float("-inf")) >= COMPLAINT_INTERVAL:
+            self._complained_at[text] = now
+            self._log.warn(text, url=self._endpoint.shown, why=why, lost=self._lost)
+
+
+def _words(failure: Failure) -> str:
+    return failure.getErrorMessage() or type(failure.value).__name__

@@ -1,0 +1,224 @@
+"""Flags, environment and a settings file become one checked value.
+
+What stands first wins: a flag; the environment variable `SLANGER_` and the flag's name; the settings file; the
+default. The secret may also come from a file, or from systemd as the credential `slanger-secret`.
+
+===========  ==========================================================
+`options`    every option there is
+`sources`    where values come from, and which of them wins
+`file`       the settings file
+`addresses`  where ports listen, and where Redis is
+`explain`    what an app's settings mean, in words
+===========  ==========================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slanger.domain.apps import App
+from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
+from slanger.faults import StartupFault
+from slanger.settings.addresses import Address, endpoint_string, read_address, read_redis_url, with_tls
+from slanger.settings.explain import explain_app
+from slanger.settings.file import NO_FILE, SettingsFile, read_file
+from slanger.settings.options import OPTIONS, SWITCHES
+from slanger.settings.sources import Values, environment, flags
+
+__all__ = [
+    "CREDENTIAL",
+    "OPTIONS",
+    "SWITCHES",
+    "Address",
+    "MissingOption",
+    "Settings",
+    "endpoint_string",
+    "read_address",
+    "read_settings",
+]
+
+CREDENTIAL = "slanger-secret"
+"""Name of the systemd credential (`LoadCredential=slanger-secret:FILE`) that holds the secret."""
+
+TERMINATION_CODES = ("4009", "4200")
+
+_LIMITS = [option.name for option in OPTIONS if option.key and option.number and option.name != "termination-code"]
+_APP_SWITCHES = [switch.name for switch in SWITCHES if switch.of_app]
+_OF_APP = [
+    *(option.name for option in OPTIONS if option.key),
+    "webhook-url",
+    "webhook-events",
+    *_APP_SWITCHES,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an operator decides.
+
+    :param redis_url: where the other nodes are met, or None for a node that is alone on purpose.
+    :param activity_timeout: seconds.
+    :param pong_timeout: seconds.
+    :param cache_ttl: seconds.
+    :param check: whether to say what the settings mean, and no more.
+    """
+
+    apps: tuple[App, ...]
+    websocket: Address
+    api: Address
+    redis_url: str | None
+    tls_cert: str | None
+    tls_key: str | None
+    activity_timeout: int
+    pong_timeout: int
+    cache_ttl: int
+    cache_bytes: int
+    verbose: bool
+    check: bool
+
+    def explain(self) -> str:
+        """Say what the settings mean; never a secret."""
+        broker = "alone" if self.redis_url is None else "Redis (not used yet: this node is alone)"
+        lines = [
+            f"WebSockets on {self.websocket.text}{' with TLS' if self.websocket.tls else ''}",
+            f"REST API on {self.api.text}{' with TLS' if self.api.tls else ''}",
+            f"broker: {broker}",
+            *(line for app in self.apps for line in explain_app(app)),
+            "the settings are good",
+        ]
+        return "\n".join(lines)
+
+
+class MissingOption(StartupFault):
+    """A required option was not given."""
+
+
+def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str]) -> Settings:
+    """Check what was given, all of it.
+
+    :param given: from the command line, by the options' names: only what was given.
+    :param variables: the environment.
+    :raises StartupFault: with the first thing that is wrong, and what would be right.
+    """
+    outside = (flags(given), environment(variables))
+    outer = Values(outside)
+    config = outer.text("config")
+    file = NO_FILE if config is None else read_file(outer.origin("config"), config)
+    values = Values((*outside, file.node))
+    tls_cert = values.text("tls-cert")
+    if tls_cert is None and values.text("tls-key") is not None:
+        raise StartupFault(f"{values.origin('tls-key')} was given without --tls-cert: give the certificate too")
+    websocket, api = _read_ports(values, tls=tls_cert is not None)
+    return Settings(
+        apps=_read_apps(values, variables, file),
+        websocket=websocket,
+        api=api,
+        redis_url=read_redis_url(values.origin("redis-url"), values.required("redis-url")),
+        tls_cert=tls_cert,
+        tls_key=values.text("tls-key") or tls_cert,
+        activity_timeout=values.number("activity-timeout"),
+        pong_timeout=values.number("pong-timeout"),
+        cache_ttl=values.number("cache-ttl"),
+        cache_bytes=values.number("cache-bytes"),
+        verbose=values.switch("verbose"),
+        check=values.switch("check"),
+    )
+
+
+def _read_ports(values: Values, *, tls: bool) -> tuple[Address, Address]:
+    origin_w, origin_a = values.origin("websocket-host"), values.origin("api-host")
+    websocket = read_address(origin_w, values.required("websocket-host"), 8080)
+    api = read_address(origin_a, values.required("api-host"), 4567)
+    tls_ports = values.choice("tls-ports", ("both", "websocket", "api"))
+    if tls:
+        websocket = with_tls(websocket, origin_w) if tls_ports in ("both", "websocket") else websocket
+        api = with_tls(api, origin_a) if tls_ports in ("both", "api") else api
+        if websocket.same_place(api) and websocket.tls != api.tls:
+            raise StartupFault(
+                f"{values.origin('tls-ports')} {tls_ports}: WebSockets and REST API share one port: expected both"
+            )
+    return websocket, api
+
+
+def _read_apps(values: Values, variables: Mapping[str, str], file: SettingsFile) -> tuple[App, ...]:
+    """Read the apps of the settings file, and that of the command line."""
+    apps: dict[str, App] = {}
+    for source, webhooks in file.apps:
+        table = Values([source])
+        for key in ("app-key", "secret"):
+            if table.first_given(key, f"{key}-file") is None:
+                raise StartupFault(f"{source.called(key)}: missing{'; give it, or secret-file' * (key == 'secret')}")
+        app = _read_app(table, {}, webhooks)
+        if app.key in apps:
+            raise StartupFault(f"{source.called('app-key')} {app.key!r}: another app has this key; each needs its own")
+        apps[app.key] = app
+    if values.text("app-key") is not None:
+        app = _read_app(values, variables, _read_webhook(values))
+        if app.key in apps:
+            raise StartupFault(f"{values.origin('app-key')} {app.key!r}: an app of the settings file has this key")
+        apps[app.key] = app
+    elif not apps:
+        where = f"; the settings file {file.name} has no [[apps]] either" if file.name else ""
+        raise MissingOption(f"no app key: give --app-key KEY, or set SLANGER_APP_KEY{where}")
+    elif stray := values.given(_OF_APP):
+        raise StartupFault(
+            f"{stray[0]} is for the app of --app-key, which was not given: put it in the file's [[apps]]"
+        )
+    return tuple(apps.values())
+
+
+def _read_app(values: Values, variables: Mapping[str, str], webhooks: tuple[Endpoint, ...]) -> App:
+    key = values.required("app-key")
+    if not re.fullmatch(r"[\w.~!$&'()*+,;=@-]+", key, re.ASCII):
+        raise StartupFault(
+            f"{values.origin('app-key')} {key!r}: expected only characters that a URL path may hold, and no / or :"
+        )
+    rules: dict[str, Any] = {name.replace("-", "_"): values.number(name) for name in _LIMITS}
+    rules |= {name.replace("-", "_"): values.switch(name) for name in _APP_SWITCHES}
+    return App(
+        key=key,
+        secret=_read_secret(values, variables),
+        id=values.text("app-id"),
+        webhooks=webhooks,
+        termination_code=int(values.choice("termination-code", TERMINATION_CODES)),
+        **rules,
+    )
+
+
+def _read_webhook(values: Values) -> tuple[Endpoint, ...]:
+    url = values.text("webhook-url")
+    if url is None:
+        if stray := values.given(["webhook-events"]):
+            raise StartupFault(f"{stray[0]} was given without --webhook-url: say where the app is told")
+        return ()
+    if fault := url_fault(url):
+        raise StartupFault(f"{values.origin('webhook-url')} {shown_url(url)!r}: {fault}")
+    kinds = [kind.strip() for kind in values.required("webhook-events").split(",")]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise StartupFault(f"{values.origin('webhook-events')} {kind!r}: expected some of {', '.join(KINDS)}")
+    return (Endpoint(url=url, kinds=frozenset(kinds)),)
+
+
+def _read_secret(values: Values, variables: Mapping[str, str]) -> str:
+    """Take the secret from where it was given."""
+    name = values.first_given("secret", "secret-file")
+    if name == "secret":
+        return values.required(name)
+    file, origin = values.text("secret-file"), values.origin("secret-file")
+    credential = Path(variables.get("CREDENTIALS_DIRECTORY", "/nonexistent"), CREDENTIAL)
+    if file is None and credential.exists():
+        file, origin = str(credential), "credential"
+    if file is None:
+        raise MissingOption("no secret: give --secret-file FILE, set SLANGER_SECRET, or give --secret SECRET")
+    try:
+        secret = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as fault:
+        raise StartupFault(f"{origin} {file}: {getattr(fault, 'strerror', None) or 'it is not text'}") from None
+    if not secret:
+        raise StartupFault(f"{origin} {file}: it is empty; expected the secret of the app in it")
+    return secret

@@ -1,0 +1,99 @@
+"""Addresses: where ports listen, and where Redis is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.interfaces import IStreamServerEndpointStringParser
+from twisted.plugin import getPlugins
+
+from slanger.faults import StartupFault
+
+ANY_HOST = "0.0.0.0"  # noqa: S104 - what Slanger did, and what a server is for
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
+LARGEST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a port listens.
+
+    :param text: as the operator wrote it.
+    :param host: an address of this machine; the empty string where `endpoint` is given.
+    :param endpoint: a Twisted endpoint string, or None.
+    :param tls: whether the certificate of the settings is used here.
+    """
+
+    text: str
+    host: str
+    port: int
+    endpoint: str | None
+    tls: bool
+
+    def same_place(self, other: Address) -> bool:
+        """Whether both mean one port."""
+        return (self.host, self.port, self.endpoint) == (other.host, other.port, other.endpoint)
+
+
+def read_address(origin: str, text: str, default_port: int) -> Address:
+    """Read `HOST:PORT`, `[IPV6]:PORT`, `:PORT`, `HOST` or a Twisted endpoint string.
+
+    :param origin: where it was given, for the error.
+    :raises StartupFault: it is none of these.
+    """
+    if ":" in text and text.partition(":")[0] in _endpoint_kinds():
+        return Address(text, "", 0, text, tls=False)
+    form = re.fullmatch(r"(?:\[(?P<six>[0-9a-fA-F:.%\w]+)\]|(?P<host>[^\[\]:\s]*))(?::(?P<port>\d{1,5}))?", text)
+    if form is None or int(form["port"] or default_port) > LARGEST_PORT:
+        raise StartupFault(
+            f"{origin} {text!r}: expected HOST:PORT, [IPV6]:PORT, :PORT, HOST or a Twisted endpoint string,"
+            f" with a port up to {LARGEST_PORT}"
+        )
+    return Address(text, form["six"] or form["host"] or ANY_HOST, int(form["port"] or default_port), None, tls=False)
+
+
+def with_tls(address: Address, origin: str) -> Address:
+    """Have an address use the certificate of the settings.
+
+    :raises StartupFault: it is an endpoint string, which names its own.
+    """
+    if address.endpoint is not None:
+        raise StartupFault(
+            f"{origin} {address.text}: --tls-cert is for addresses of the form HOST:PORT;"
+            " write ssl:PORT:privateKey=FILE:certKey=FILE, or leave this port out with --tls-ports"
+        )
+    return replace(address, tls=True)
+
+
+def endpoint_string(address: Address) -> str:
+    """Write an address without TLS as a Twisted endpoint string."""
+    return address.endpoint or f"tcp:{address.port}:interface={quoteStringArgument(address.host)}"
+
+
+def read_redis_url(origin: str, text: str) -> str | None:
+    """Check the URL of a Redis; `none` is None.
+
+    :raises StartupFault: it is no such URL. The text is not repeated: it may hold a password.
+    """
+    if text == "none":
+        return None
+    try:
+        url = urlsplit(text)
+        complete = url.scheme in REDIS_SCHEMES and bool(url.path if url.scheme == "unix" else url.hostname)
+        _ = url.port
+    except ValueError:
+        complete = False
+    if not complete:
+        raise StartupFault(
+            f"{origin}: expected none, or a URL such as redis://HOST:6379/0, with one of the schemes"
+            f" {', '.join(REDIS_SCHEMES)}"
+        )
+    return text
+
+
+def _endpoint_kinds() -> set[str]:
+    """Name the kinds of endpoint that Twisted knows here."""
+    return {"tcp", "ssl", "unix"} | {parser.prefix for parser in getPlugins(IStreamServerEndpointStringParser)}

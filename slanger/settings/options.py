@@ -1,0 +1,142 @@
+"""Every option there is: flags, environment and settings file all read this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slanger.domain.webhooks import PUSHER_KINDS
+from slanger.protocol import names
+
+CACHE_BYTES = 64 * 1024 * 1024
+"""Bytes of events that cache channels remember."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """An option that takes a value.
+
+    :param key: its name in an app's table of the settings file; None for what belongs to the node.
+    :param default: as it would be typed; None where there is none.
+    :param number: whether it counts something: a whole number from 1 on.
+    :param spellings: other names that are understood.
+    """
+
+    name: str
+    help: str
+    short: str | None = None
+    key: str | None = None
+    default: str | None = None
+    number: bool = False
+    spellings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """An option that is on or off: `--NAME` or `--no-NAME`.
+
+    :param of_app: whether it is a switch of an app, so that it may stand in an app's table of the settings file.
+    """
+
+    name: str
+    help: str
+    short: str | None = None
+    default: bool = False
+    of_app: bool = True
+
+
+def _limit(name: str, default: int, text: str) -> Option:
+    return Option(name=name, key=name, default=str(default), number=True, help=text)
+
+
+OPTIONS = (
+    Option(name="app-key", short="k", key="key", help="Key of the app; clients connect to /app/KEY."),
+    Option(
+        name="secret",
+        short="s",
+        key="secret",
+        help="Secret of the app. The process list shows it: prefer --secret-file.",
+    ),
+    Option(name="secret-file", key="secret-file", help="File that holds the secret of the app."),
+    Option(name="app-id", key="id", help="Id of the app in REST paths [any]."),
+    Option(name="config", help="Settings file, in TOML."),
+    Option(
+        name="api-host", short="a", default="0.0.0.0:4567", help="REST API: HOST:PORT or a Twisted endpoint string."
+    ),
+    Option(
+        name="websocket-host",
+        short="w",
+        default="0.0.0.0:8080",
+        help="WebSockets: the same; the same address puts both on one port.",
+    ),
+    Option(
+        name="redis-url",
+        short="r",
+        default="redis://127.0.0.1:6379/0",
+        spellings=("redis-address",),
+        help="Redis shared by the nodes, or none.",
+    ),
+    Option(name="tls-cert", help="Certificate in PEM, with its chain: the ports speak TLS."),
+    Option(name="tls-key", help="Private key of the certificate [in the certificate's file]."),
+    Option(name="tls-ports", default="both", help="Which ports speak TLS: both, websocket or api."),
+    Option(
+        name="activity-timeout",
+        default=str(names.ACTIVITY_TIMEOUT),
+        number=True,
+        help="Seconds of silence after which clients ping.",
+    ),
+    Option(
+        name="pong-timeout",
+        default=str(names.PONG_TIMEOUT),
+        number=True,
+        help="Seconds to wait for an answer to a ping.",
+    ),
+    Option(
+        name="cache-ttl", default=str(names.CACHE_TTL), number=True, help="Seconds a cache channel remembers its event."
+    ),
+    Option(name="cache-bytes", default=str(CACHE_BYTES), number=True, help="Bytes all cache channels may remember."),
+    Option(name="webhook-url", help="Where the app is told what happens; several in a settings file."),
+    Option(
+        name="webhook-events",
+        default=", ".join(PUSHER_KINDS),
+        help="What it is told of, separated by commas; connection_opened and connection_closed are known too.",
+    ),
+    _limit("authorization-timeout", 30, "Seconds clients have, with --authorized-connections."),
+    Option(
+        name="termination-code",
+        key="termination-code",
+        default="4009",
+        number=True,
+        help="Close code of terminated connections: clients stay away after 4009, come back after 4200.",
+    ),
+    _limit("presence-members", names.PRESENCE_MEMBERS, "Users on one presence channel."),
+    _limit("presence-member-bytes", names.PRESENCE_MEMBER_BYTES, "Bytes of one user's channel_data."),
+    _limit("user-id-length", names.USER_ID_LENGTH, "Characters in a presence user id."),
+    _limit("channel-name-length", names.CHANNEL_NAME_LENGTH, "Characters in a channel name."),
+    _limit("event-data-bytes", names.EVENT_DATA_BYTES, "Bytes of data in an event."),
+    _limit("event-channels", names.EVENT_CHANNELS, "Channels one event may be sent to."),
+    _limit("batch-events", names.BATCH_EVENTS, "Events in a batch."),
+    _limit("watchlist-users", names.WATCHLIST_USERS, "Users one user may watch."),
+    _limit(
+        "client-events-per-second", names.CLIENT_EVENTS_PER_SECOND, "Client events a connection may send in a second."
+    ),
+)
+
+SWITCHES = (
+    Switch(name="verbose", short="v", of_app=False, help="Log every frame in and out, auth strings masked."),
+    Switch(name="check", of_app=False, help="Check the settings, say what they mean, and exit."),
+    Switch(name="client-events", default=True, help="Let subscribers send events to each other."),
+    Switch(name="watchlists", default=True, help="Tell users who of their watchlist is online."),
+    Switch(name="subscription-counts", help="Tell subscribers how many they are."),
+    Switch(
+        name="authorized-connections",
+        help="Close clients that neither sign in nor join a channel with authorisation, in time.",
+    ),
+    Switch(
+        name="subscription-errors", default=True, help="Send pusher:subscription_error when a subscription is refused."
+    ),
+    Switch(
+        name="internal-subscription-errors",
+        default=True,
+        help="Send pusher_internal:subscription_error too (the .NET client).",
+    ),
+)
