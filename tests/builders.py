@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from slanger.brokers.alone import Alone
-from slanger.domain.apps import App
-from slanger.interfaces import IBroker, INode, ISubscriber, IWire
+from slanger.domain.apps import App, Apps
+from slanger.domain.cache import CachedEvent, EventCache
+from slanger.domain.channels import Counts
+from slanger.domain.webhooks import Endpoint, Occurrence
+from slanger.interfaces import IBroker, IConnected, INode, ISubscriber, IWebhooks, IWire
 from slanger.protocol import signing
 from slanger.protocol.errors import Code, SubscriptionRefused
-from slanger.protocol.messages import Member, Message
+from slanger.protocol.messages import Member, Message, User
+from slanger.services.counts import SubscriptionCounts
+from slanger.services.liveness import Liveness
+from slanger.services.node import Node as NodeOfServices
+from slanger.services.registry import ChannelRegistry
+from slanger.services.subscribers import Subscribers
+from slanger.services.users import Users
 
 KEY = "278d425bdf160c739803"
 SECRET = "7ad3773142a6692b25b8"
@@ -33,6 +45,18 @@ def make_app(key: str = KEY, **changes: Any) -> App:
 def make_member(user_id: str, info: str | None = None) -> Member:
     """Make a user; `info` is the JSON text of his `user_info`."""
     return Member(user_id, None if info is None else Raw(info.encode()))
+
+
+def make_user(user_id: str, *watchlist: str, info: str | None = None) -> User:
+    """Make a user who watches others; `info` is the JSON text of his `user_info`."""
+    return User(user_id, None if info is None else Raw(info.encode()), watchlist)
+
+
+def make_endpoint(*kinds: str, url: str = "http://127.0.0.1/hook", **changes: Any) -> Endpoint:
+    """Make a webhook endpoint that wants these kinds of event, or by default all of Pusher's."""
+    if kinds:
+        changes["kinds"] = frozenset(kinds)
+    return Endpoint(url=url, **changes)
 
 
 # What a client says
@@ -57,6 +81,18 @@ def subscribe(channel: str, user_id: str | None = None, *, info: Any = None, soc
     if channel.startswith(("private-", "presence-")):
         data["auth"] = auth(channel, data.get("channel_data"), socket_id)
     return say("pusher:subscribe", data)
+
+
+def user_auth(user_data: str, socket_id: str = SOCKET_ID) -> str:
+    """Sign a sign-in as an app's own authentication endpoint does."""
+    return f"{KEY}:{signing.sign(SECRET, signing.user_string(socket_id, user_data))}"
+
+
+def sign_in(user_id: str, *watchlist: str, info: Any = None, socket_id: str = SOCKET_ID) -> bytes:
+    """Sign in as a user, rightly signed."""
+    data: Json = {"id": user_id} | ({} if info is None else {"user_info": info})
+    user_data = json.dumps(data | ({"watchlist": watchlist} if watchlist else {}))
+    return say("pusher:signin", {"auth": user_auth(user_data, socket_id), "user_data": user_data})
 
 
 def unsubscribe(channel: str) -> bytes:
@@ -128,12 +164,17 @@ class Listener:
         self.story: list[tuple[str, str, str]] = []
         self.refusals: list[SubscriptionRefused] = []
         self.messages: list[Message] = []
+        self.closes: list[int] = []
 
     def send(self, message: Message) -> None:
         """Keep a message."""
         self.messages.append(message)
         said = read(message)
         self.story.append(("heard", said["event"], said["data"]))
+
+    def close(self, code: Code, reason: str) -> None:
+        """Keep the code of a close."""
+        self.closes.append(code.number)
 
     def joined(self, channel: str, data: str) -> None:
         """Keep a success."""
@@ -158,6 +199,8 @@ class Node:
         self.subscribed: dict[tuple[str, str], int] = {}
         self.told: list[tuple[str, str, str]] = []
         self.delivered: list[tuple[str, Message, str | None]] = []
+        self.terminated: list[tuple[str, str]] = []
+        self.occurrences: list[Occurrence] = []
 
     def deliver(self, app: App, channel: str, message: Message, exclude: str | None) -> None:
         """Keep an event of another node."""
@@ -171,6 +214,14 @@ class Node:
         """Keep a last connection."""
         self.told.append(("removed", channel, user_id))
 
+    def terminate(self, app: App, user_id: str) -> None:
+        """Keep who is sent away."""
+        self.terminated.append((app.key, user_id))
+
+    def happened(self, app: App, occurrence: Occurrence) -> None:
+        """Keep what the app is to be told."""
+        self.occurrences.append(occurrence)
+
     def channels(self, app: App) -> Iterable[str]:
         """Name the channels with subscribers here."""
         return [channel for key, channel in self.subscribed if key == app.key]
@@ -180,12 +231,30 @@ class Node:
         return self.subscribed.get((app.key, channel), 0)
 
 
-@implementer(IBroker)
-class SlowBroker(Alone):
-    """A broker that waits for others: who enters and leaves takes effect at `answer`, in order."""
+@implementer(IWebhooks)
+class RecordedWebhooks:
+    """Webhooks that keep what the app is told, by the key of the app."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.occurrences: list[tuple[str, Occurrence]] = []
+
+    def tell(self, app: App, occurrence: Occurrence) -> None:
+        """Keep an occurrence."""
+        self.occurrences.append((app.key, occurrence))
+
+    def told(self, *kinds: str) -> list[Json]:
+        """Give what was told of these kinds, or of all, as an endpoint reads it."""
+        return [
+            json.loads(msgspec.json.encode(each)) for _, each in self.occurrences if not kinds or each.name in kinds
+        ]
+
+
+@implementer(IBroker)
+class SlowBroker(Alone):
+    """A broker that waits for others: what must be agreed on takes effect at `answer`, in the order it was asked."""
+
+    def __init__(self, clock: IReactorTime, cache: EventCache) -> None:
+        super().__init__(clock, cache)
         self._asked: deque[Callable[[], object]] = deque()
 
     def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
@@ -198,7 +267,116 @@ class SlowBroker(Alone):
         """Let go of a user, later."""
         self._asked.append(lambda: Alone.leave(self, app, channel, user_id, socket_id))
 
+    def remember(self, app: App, channel: str, event: str, data: str) -> None:
+        """Keep an event, later."""
+        self._asked.append(lambda: Alone.remember(self, app, channel, event, data))
+
+    def recall(self, app: App, channel: str) -> Deferred[CachedEvent | None]:
+        """Give an event, later."""
+        answer: Deferred[CachedEvent | None] = Deferred()
+        self._asked.append(lambda: Alone.recall(self, app, channel).chainDeferred(answer))
+        return answer
+
+    def counts(self, app: App, channels: Sequence[str]) -> Deferred[Mapping[str, Counts]]:
+        """Count, later."""
+        answer: Deferred[Mapping[str, Counts]] = Deferred()
+        self._asked.append(lambda: Alone.counts(self, app, channels).chainDeferred(answer))
+        return answer
+
     def answer(self) -> None:
         """Do what was asked so far."""
         while self._asked:
             self._asked.popleft()()
+
+
+class MemoryNode:
+    """A whole node in memory: its services run on a clock, and what apps are told is kept.
+
+    :param broker: makes the broker.
+    :param webhooks: in place of those that only keep what they are told.
+    :param random_below: entropy; by default it counts, so the first socket id is 0.1.
+    """
+
+    def __init__(
+        self,
+        *apps: App,
+        broker: Callable[[IReactorTime, EventCache], Alone] = Alone,
+        webhooks: IWebhooks | None = None,
+        clock: Clock | None = None,
+        random_below: Callable[[int], int] | None = None,
+        verbose: bool = False,
+    ) -> None:
+        count = iter(range(10**9))
+        self.clock = clock or Clock()
+        self.recorded = RecordedWebhooks()
+        self.webhooks: IWebhooks = webhooks or self.recorded
+        self.broker = broker(self.clock, EventCache(1800, 10**6))
+        self.counts = SubscriptionCounts(self.broker, self.webhooks, self.clock)
+        self.registry = ChannelRegistry(self.broker, self.counts, self.webhooks)
+        self.users = Users(self.broker, self.clock)
+        self.node = NodeOfServices(self.registry, self.users, self.webhooks)
+        self.broker.attach(self.node)
+        self.liveness = Liveness(self.clock, 120, 30)
+        self.subscribers = Subscribers(
+            apps=Apps(apps),
+            registry=self.registry,
+            users=self.users,
+            webhooks=self.webhooks,
+            liveness=self.liveness,
+            clock=self.clock,
+            random_below=random_below or (lambda _below: next(count)),
+            activity_timeout=120,
+            verbose=verbose,
+        )
+        self._services = (self.counts, self.registry, self.users, self.liveness, self.subscribers)
+        for service in self._services:
+            service.startService()
+
+    def stop(self) -> None:
+        """Stop its services, the last first."""
+        for service in reversed(self._services):
+            service.stopService()
+
+    @property
+    def told(self) -> Callable[..., list[Json]]:
+        """Give what apps were told; see `RecordedWebhooks.told`."""
+        return self.recorded.told
+
+
+class Client:
+    """A client of a node in memory, connected through the door."""
+
+    def __init__(self, node: MemoryNode, key: str = KEY) -> None:
+        self.wire = Wire()
+        self.connected: IConnected = node.subscribers.connect(self.wire, key, "7")
+        self.socket_id: str = json.loads(self.wire.said[0]["data"])["socket_id"]
+        self.wire.messages.clear()
+
+    def receive(self, text: bytes) -> None:
+        """Say something to the server."""
+        self.connected.receive(text)
+
+    def subscribe(self, channel: str, user_id: str | None = None) -> None:
+        """Ask for a channel, rightly signed."""
+        self.receive(subscribe(channel, user_id, socket_id=self.socket_id))
+
+    def sign_in(self, user_id: str, *watchlist: str, info: Any = None) -> None:
+        """Sign in, rightly signed."""
+        self.receive(sign_in(user_id, *watchlist, info=info, socket_id=self.socket_id))
+
+    def heard(self) -> list[tuple[str, Any]]:
+        """Give each event that was heard since the last look, with its data read."""
+        said = self.wire.said
+        self.wire.messages.clear()
+        return [
+            (each["event"], json.loads(each["data"]) if isinstance(each["data"], str) else each["data"])
+            for each in said
+        ]
+
+    def events(self) -> list[str]:
+        """Name each event that was heard since the last look."""
+        return [event for event, _ in self.heard()]
+
+    def go(self, code: int = 1000) -> None:
+        """Be lost."""
+        self.connected.gone(code)

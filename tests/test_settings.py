@@ -14,7 +14,6 @@ from slanger.settings import (
     OPTIONS,
     SWITCHES,
     Address,
-    Given,
     MissingOption,
     Settings,
     endpoint_string,
@@ -22,6 +21,8 @@ from slanger.settings import (
     read_settings,
 )
 from tests.server import KEY, SECRET
+
+Given = dict[str, str | bool]
 
 REQUIRED: Given = {"app-key": KEY, "secret": SECRET}
 NUMBERS = {
@@ -34,6 +35,11 @@ NUMBERS = {
     "event-data-bytes": 10240,
     "event-channels": 100,
     "client-events-per-second": 10,
+    "authorization-timeout": 30,
+    "batch-events": 10,
+    "cache-bytes": 67108864,
+    "cache-ttl": 1800,
+    "watchlist-users": 100,
 }
 
 
@@ -42,10 +48,16 @@ def variable(name: str) -> str:
     return "SLANGER_" + name.upper().replace("-", "_")
 
 
+def only_app(settings: Settings) -> App:
+    """Give the one app there is."""
+    (app,) = settings.apps
+    return app
+
+
 def member(settings: Settings, name: str) -> object:
     """Find what an option became: it belongs to the node, or to the app."""
     attribute = name.replace("-", "_")
-    return getattr(settings, attribute) if hasattr(settings, attribute) else getattr(settings.app, attribute)
+    return getattr(settings, attribute) if hasattr(settings, attribute) else getattr(only_app(settings), attribute)
 
 
 class SettingsTestCase(SynchronousTestCase):
@@ -84,7 +96,7 @@ class DefaultTests(SettingsTestCase):
     def test_defaults(self) -> None:
         """Command line: the addresses and the Redis of Slanger, the limits of the documentation."""
         expected = Settings(
-            app=App(key=KEY, secret=SECRET),
+            apps=(App(key=KEY, secret=SECRET),),
             websocket=Address("0.0.0.0:8080", "0.0.0.0", 8080, None, tls=False),
             api=Address("0.0.0.0:4567", "0.0.0.0", 4567, None, tls=False),
             redis_url="redis://127.0.0.1:6379/0",
@@ -92,16 +104,20 @@ class DefaultTests(SettingsTestCase):
             tls_key=None,
             activity_timeout=120,
             pong_timeout=30,
+            cache_ttl=1800,
+            cache_bytes=64 * 1024 * 1024,
             verbose=False,
+            check=False,
         )
         self.assertEqual(self.read(), expected)
         self.assertEqual({name: member(self.read(), name) for name in NUMBERS}, NUMBERS)
-        self.assertTrue(self.read().app.client_events)
+        self.assertTrue(only_app(self.read()).client_events)
 
     def test_every_option_is_tested(self) -> None:
         """Command line: each option has a test here; a new one is missed by this."""
         known = {"app-key", "secret", "secret-file", "app-id", "api-host", "websocket-host", "redis-url"}
-        known |= {"tls-cert", "tls-key", "tls-ports", *NUMBERS}
+        known |= {"tls-cert", "tls-key", "tls-ports", "config", "termination-code", "webhook-url", "webhook-events"}
+        known |= {*NUMBERS}
         self.assertEqual({option.name for option in OPTIONS}, known)
 
     def test_missing(self) -> None:
@@ -176,28 +192,28 @@ class SecretTests(SettingsTestCase):
 
     def test_flag_and_environment(self) -> None:
         """Secret: from the flag, or else from the environment."""
-        self.assertEqual(self.read(SLANGER_SECRET="other").app.secret, SECRET)
-        self.assertEqual(read_settings({"app-key": KEY}, {"SLANGER_SECRET": "other"}).app.secret, "other")
+        self.assertEqual(only_app(self.read(SLANGER_SECRET="other")).secret, SECRET)
+        self.assertEqual(only_app(read_settings({"app-key": KEY}, {"SLANGER_SECRET": "other"})).secret, "other")
 
     def test_file(self) -> None:
         """Secret: from a file, the newline at its end left out."""
         for content in (SECRET, f"{SECRET}\n", f"  {SECRET}\r\n\n"):
             file = str(self.file(content))
-            self.assertEqual(read_settings({"app-key": KEY, "secret-file": file}, {}).app.secret, SECRET)
-            self.assertEqual(read_settings({"app-key": KEY}, {"SLANGER_SECRET_FILE": file}).app.secret, SECRET)
+            self.assertEqual(only_app(read_settings({"app-key": KEY, "secret-file": file}, {})).secret, SECRET)
+            self.assertEqual(only_app(read_settings({"app-key": KEY}, {"SLANGER_SECRET_FILE": file})).secret, SECRET)
 
     def test_credential(self) -> None:
         """Secret: from systemd's credential."""
         file = self.file(f"{SECRET}\n", "slanger-secret")
         environment = {"CREDENTIALS_DIRECTORY": str(file.parent)}
-        self.assertEqual(read_settings({"app-key": KEY}, environment).app.secret, SECRET)
+        self.assertEqual(only_app(read_settings({"app-key": KEY}, environment)).secret, SECRET)
         other = str(self.file("other"))
-        self.assertEqual(read_settings({"app-key": KEY, "secret-file": other}, environment).app.secret, "other")
+        self.assertEqual(only_app(read_settings({"app-key": KEY, "secret-file": other}, environment)).secret, "other")
 
     def test_flag_first(self) -> None:
         """Secret: a file that was named by a flag stands before a secret in the environment."""
         given = {"app-key": KEY, "secret-file": str(self.file(SECRET))}
-        self.assertEqual(read_settings(given, {"SLANGER_SECRET": "other"}).app.secret, SECRET)
+        self.assertEqual(only_app(read_settings(given, {"SLANGER_SECRET": "other"})).secret, SECRET)
 
     def test_unreadable_file(self) -> None:
         """Secret: a file that is missing, a folder, empty, or no text is told by its name."""
@@ -215,7 +231,7 @@ class SecretTests(SettingsTestCase):
         settings = self.read()
         self.assertNotIn(SECRET, repr(settings))
         self.assertNotIn(SECRET, str(settings))
-        self.assertNotIn(SECRET, repr(settings.app))
+        self.assertNotIn(SECRET, repr(only_app(settings)))
         self.assertIn(KEY, repr(settings))
         for name in NUMBERS:
             self.assert_fault((name,), {**REQUIRED, name: "x"})
@@ -238,20 +254,26 @@ class FaultTests(SettingsTestCase):
 
     def test_number_from_environment(self) -> None:
         """Command line: a bad value from the environment is told too."""
-        self.assert_fault(("pong-timeout", "'x'"), REQUIRED, {"SLANGER_PONG_TIMEOUT": "x"})
+        self.assert_fault(("SLANGER_PONG_TIMEOUT 'x'",), REQUIRED, {"SLANGER_PONG_TIMEOUT": "x"})
 
     def test_switches(self) -> None:
         """Command line: a switch in the environment is yes or no."""
         for switch in SWITCHES:
             name = variable(switch.name)
-            self.assert_fault((f"{name}=maybe", "expected yes or no"), REQUIRED, {name: "maybe"})
+            self.assert_fault((f"{name} 'maybe'", "expected yes or no"), REQUIRED, {name: "maybe"})
 
     def test_key(self) -> None:
         """Command line: a key may hold what a URL path may, hyphens included, and neither `/` nor `:`."""
         for key in ("my-own-key", "a.b_c~d", "a@b", "K", "a'b(c)"):
-            self.assertEqual(self.read({"app-key": key}).app.key, key)
+            self.assertEqual(only_app(self.read({"app-key": key})).key, key)
         for key in ("a/b", "a:b", "a b", "a?b", "a#b", "é", "a%b", "a\n"):
             self.assert_fault(("--app-key", repr(key), "expected"), {**REQUIRED, "app-key": key})
+
+    def test_unknown_variable(self) -> None:
+        """Environment: a variable that begins like ours and is none is refused, and the nearest is named."""
+        words = ("SLANGER_CLIENT_EVENT", "did you mean SLANGER_CLIENT_EVENTS?")
+        self.assert_fault(words, REQUIRED, {"SLANGER_CLIENT_EVENT": "no"})
+        self.assert_fault(("SLANGER_XYZZY",), REQUIRED, {"SLANGER_XYZZY": "1"})
 
     def test_redis_url(self) -> None:
         """Command line: a URL of Redis is one of those it is met by, or `none`."""
@@ -266,6 +288,16 @@ class FaultTests(SettingsTestCase):
         self.assertIsNone(self.read({"redis-url": "none"}).redis_url)
         for url in ("host", "http://host", "redis:", "redis://", "redis://:6379", "redis://h:x", "unix:", "redis://[x"):
             self.assert_fault(("--redis-url", "redis://HOST:6379/0"), {**REQUIRED, "redis-url": url})
+
+    def test_termination_code(self) -> None:
+        """Command line: the close code of terminated connections is one of two, by flag or environment."""
+        self.assertEqual(only_app(self.read()).termination_code, 4009)
+        for code in (4009, 4200):
+            self.assertEqual(only_app(self.read({"termination-code": str(code)})).termination_code, code)
+            self.assertEqual(only_app(self.read(SLANGER_TERMINATION_CODE=str(code))).termination_code, code)
+        for bad in ("4000", "0", "x", "4300"):
+            words = ("--termination-code", repr(bad), "4009, 4200")
+            self.assert_fault(words, {**REQUIRED, "termination-code": bad})
 
 
 class AddressTests(SettingsTestCase):

@@ -22,12 +22,11 @@ from zope.interface import implementer
 
 from slanger.api.endpoint import Api
 from slanger.api.site import ApiSite
-from slanger.brokers.alone import Alone
 from slanger.domain.apps import App, Apps
 from slanger.interfaces import ISubscriber
-from slanger.protocol.errors import SubscriptionRefused
+from slanger.protocol.errors import Code, SubscriptionRefused
 from slanger.protocol.messages import Member, Message
-from slanger.services.registry import ChannelRegistry
+from tests.builders import MemoryNode
 from tests.server import KEY, SECRET
 
 NOW = 1353088179
@@ -52,12 +51,18 @@ def auth_parameters(body: bytes, key: str = KEY, timestamp: int = NOW) -> Parame
 
 
 def signed_target(
-    method: str, path: str, parameters: Parameters = (), body: bytes = b"", timestamp: int = NOW, key: str = KEY
+    method: str,
+    path: str,
+    parameters: Parameters = (),
+    body: bytes = b"",
+    timestamp: int = NOW,
+    key: str = KEY,
+    secret: str = SECRET,
 ) -> str:
     """Give path and query of a request, signed."""
     everything = (*parameters, *auth_parameters(body, key, timestamp))
     query = "&".join(f"{quote(key)}={quote(value)}" for key, value in everything)
-    return f"{quote(path)}?{query}&auth_signature={signature(method, path, everything)}"
+    return f"{quote(path)}?{query}&auth_signature={signature(method, path, everything, secret)}"
 
 
 def request_bytes(method: str, target: str, body: bytes = b"", **headers: str) -> bytes:
@@ -112,10 +117,15 @@ class Listener:
         self.app = app
         self.socket_id = socket_id
         self.received: list[Any] = []
+        self.closes: list[int] = []
 
     def send(self, message: Message) -> None:
         """Keep a message."""
         self.received.append(json.loads(message.text))
+
+    def close(self, code: Code, reason: str) -> None:
+        """Keep the code of a close."""
+        self.closes.append(code.number)
 
     def joined(self, channel: str, data: str) -> None:
         """Nothing to do."""
@@ -178,12 +188,15 @@ class ApiTestCase(SynchronousTestCase):
     def serve(self, *apps: App) -> None:
         """Serve these apps."""
         self.app = apps[0]
-        self.registry = ChannelRegistry(Alone())
-        self.site = ApiSite(Api(Apps(apps), self.registry, self.clock), self.clock)
+        self.node = MemoryNode(*apps, clock=self.clock)
+        self.registry = self.node.registry
+        self.site = ApiSite(Api(Apps(apps), self.registry, self.node.users, self.clock), self.clock)
 
-    def listen(self, channel: str, socket_id: str = "1.1", user_id: str | None = None) -> Listener:
-        """Put a new subscriber on a channel."""
-        listener = Listener(self.app, socket_id)
+    def listen(
+        self, channel: str, socket_id: str = "1.1", user_id: str | None = None, app: App | None = None
+    ) -> Listener:
+        """Put a new subscriber on a channel; of the first app, unless another is given."""
+        listener = Listener(app or self.app, socket_id)
         self.registry.join(listener, channel, Member(user_id) if user_id else None)
         listener.received.clear()
         return listener
@@ -197,12 +210,18 @@ class ApiTestCase(SynchronousTestCase):
 
     def get(self, path: str, *parameters: tuple[str, str]) -> Response:
         """Send a signed GET."""
-        return self.ask(request_bytes("GET", signed_target("GET", path, parameters)))
+        return self.ask(request_bytes("GET", signed_target("GET", path, parameters, timestamp=self.now)))
 
     def post(self, path: str, body: bytes | Mapping[str, object], *parameters: tuple[str, str]) -> Response:
         """Send a signed POST."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.ask(request_bytes("POST", signed_target("POST", path, parameters, content), content))
+        target = signed_target("POST", path, parameters, content, timestamp=self.now)
+        return self.ask(request_bytes("POST", target, content))
+
+    @property
+    def now(self) -> int:
+        """The time, as requests are signed with it."""
+        return int(self.clock.seconds())
 
     def assert_refused(self, response: Response, status: int, text: str | None = None) -> None:
         """Check that an answer is an error in plain text, one line, as SDKs show it to people."""

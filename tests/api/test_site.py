@@ -12,6 +12,8 @@ from slanger.protocol.names import REQUEST_BODY_BYTES
 from tests.api.requests import ApiTestCase, Connection, request_bytes, signed_target
 
 EVENTS = "/apps/3/events"
+BATCH_EVENTS = "/apps/3/batch_events"
+TERMINATE = "/apps/3/users/1/terminate_connections"
 CHANNELS = "/apps/3/channels"
 BODY = b'{"name":"n","channel":"news","data":"d"}'
 
@@ -45,6 +47,10 @@ class AnswerTests(ApiTestCase):
             "/Apps/3/channels",
             "/x/apps/3/channels",
             "/apps/3/channels/a/users/x",
+            "/apps/3/batch_events/x",
+            "/apps/3/users/1",
+            "/users/1",
+            "/apps/3/users/1/2/terminate_connections",
             "/favicon.ico",
             "/../etc/passwd",
             "/%00",
@@ -62,6 +68,9 @@ class AnswerTests(ApiTestCase):
             (f"{CHANNELS}/news", "GET", ("POST", "PUT", "DELETE")),
             (f"{CHANNELS}/presence-a/users", "GET", ("POST", "DELETE")),
             (f"{CHANNELS}/news/events", "POST", ("GET",)),
+            (BATCH_EVENTS, "POST", ("GET", "PUT")),
+            (TERMINATE, "POST", ("GET", "DELETE")),
+            ("/users/1/terminate_connections", "POST", ("GET", "DELETE")),
         ):
             for method in others:
                 response = self.ask(request_bytes(method, path))
@@ -188,7 +197,7 @@ class ConnectionTests(ApiTestCase):
             connection = Connection(self.site)
             connection.say(head)
             said = 0
-            while not connection.ended and said <= PATIENCE_BYTES:
+            while not connection.ended and said <= REQUEST_BODY_BYTES + PATIENCE_BYTES:
                 connection.say(chunk)
                 said += 65536
             self.assertTrue(connection.ended)
@@ -219,6 +228,11 @@ ANY_JSON = st.recursive(
 PARAMETER = st.sampled_from(("name", "data", "channel", "channels", "socket_id", "info"))
 LIKELY = st.sampled_from(("n", "news", "presence-a", "1.1", "user_count", "", "pusher:x")) | ANY_JSON
 TRIGGER = st.dictionaries(PARAMETER, LIKELY | st.lists(LIKELY, max_size=3), max_size=6)
+ITEM = st.fixed_dictionaries(
+    {"name": LIKELY, "channel": LIKELY, "data": st.text(max_size=5) | LIKELY},
+    optional={"socket_id": LIKELY, "info": LIKELY},
+)
+BATCH = st.fixed_dictionaries({"batch": st.lists(ITEM | TRIGGER | ANY_JSON, max_size=12) | ANY_JSON})
 HTTP = st.sampled_from(
     (
         b"GET ",
@@ -273,11 +287,38 @@ class PropertyTests(ApiTestCase):
         self.assertIs(type(response.json) if response.status == 200 else dict, dict)
         self.assert_harmless(b"")
 
+    @settings(max_examples=150, deadline=None)
+    @given(BATCH | TRIGGER | ANY_JSON)
+    def test_any_batch(self, body: object) -> None:
+        """Batch: any JSON is a 200, a 400 or a 413, and every event is sent if it is a 200, or else none."""
+        published: list[str] = []
+        self.patch(self.registry, "publish", lambda app, channel, *_: published.append(channel))
+        response = self.post(BATCH_EVENTS, json.dumps(body).encode())
+        self.assertIn(response.status, (200, 400, 413))
+        sent = len(published)
+        if response.status == 200:
+            assert isinstance(body, dict)
+            self.assertEqual(sent, len(body["batch"]))
+            self.assertIn(len(response.json.get("batch", ())), (0, sent))
+        else:
+            self.assert_refused(response, response.status)
+            self.assertEqual(sent, 0)
+        self.assert_harmless(b"")
+
     @settings(max_examples=100, deadline=None)
     @given(st.binary(max_size=60))
     def test_any_signed_bytes(self, body: bytes) -> None:
         """One bad client hurts itself at most: any bytes with a right signature are a 400."""
         self.assert_refused(self.post(EVENTS, body), 400)
+        self.assert_refused(self.post(BATCH_EVENTS, body), 400)
+        self.assert_harmless(b"")
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30), st.binary(max_size=30))
+    def test_any_user(self, user_id: str, body: bytes) -> None:
+        """Terminating user connections: any user id, percent-encoded, and any body are a 200, or else a 400 or 404."""
+        response = self.post(f"/apps/3/users/{user_id}/terminate_connections", body)
+        self.assertIn(response.status, (404,) if "/" in user_id else (200, 400))
         self.assert_harmless(b"")
 
     @settings(max_examples=100, deadline=None)

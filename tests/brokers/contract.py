@@ -14,10 +14,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
 from slanger.domain.channels import Counts
+from slanger.domain.webhooks import Occurrence
 from slanger.interfaces import IBroker
 from slanger.protocol import codec
 from slanger.protocol.errors import SubscriptionRefused
-from tests.builders import Json, Node, make_app, make_member
+from tests.builders import KEY, Json, Node, make_app, make_member
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase
@@ -25,6 +26,9 @@ else:
     TestCase = object
 
 ROOM = "presence-room"
+
+TTL = 1
+"""Seconds for which the brokers under test remember a cache channel's event."""
 
 
 class BrokerContract(TestCase):
@@ -36,6 +40,10 @@ class BrokerContract(TestCase):
 
     async def settle(self) -> None:
         """Wait until what was asked of any broker has reached every node; by default nothing takes time."""
+
+    async def let_pass(self, seconds: float) -> None:
+        """Wait until so much time has passed for every broker."""
+        raise NotImplementedError
 
     async def begin(self) -> None:
         """Make the first node; each test begins with it."""
@@ -245,6 +253,139 @@ class BrokerContract(TestCase):
         self.assertEqual(dict(await self.broker.occupied(other, "")), {})
         self.broker.leave(other, ROOM, "7", "1.1")
         self.assertEqual(sorted(await self.broker.users(self.app, ROOM)), ["7", "8"])
+
+    async def recalled(self, channel: str = "cache-a", key: str = KEY) -> tuple[str, str] | None:
+        """Give what a cache channel remembers: the event's name and data."""
+        cached = await self.broker.recall(make_app(key), channel)
+        return None if cached is None else (cached.event, cached.data)
+
+    async def test_remembered(self) -> None:
+        """Cache channels: the last event is remembered with its data, character for character, and how long still."""
+        await self.begin()
+        self.assertIsNone(await self.recalled())
+        self.broker.remember(self.app, "cache-a", "first", "{}")
+        self.broker.remember(self.app, "cache-a", "App\\Events\\Größe", ' {"a": "\u00fc\U0001f600"} ')
+        cached = await self.broker.recall(self.app, "cache-a")
+        assert cached is not None
+        self.assertEqual((cached.event, cached.data), ("App\\Events\\Größe", ' {"a": "\u00fc\U0001f600"} '))
+        self.assertTrue(0 < cached.ttl <= TTL, cached.ttl)
+
+    async def test_recall_in_order(self) -> None:
+        """Cache channels: what is asked after an event was remembered finds it, though nobody waits."""
+        await self.begin()
+        self.broker.remember(self.app, "cache-a", "first", "1")
+        asking = self.broker.recall(self.app, "cache-a")
+        self.broker.remember(self.app, "cache-a", "second", "2")
+        cached = await asking
+        assert cached is not None
+        self.assertIn(cached.event, ("first", "second"))
+        self.assertEqual(await self.recalled(), ("second", "2"))
+
+    async def test_forgotten(self) -> None:
+        """Cache channels: an event is forgotten after its time, which begins anew with each event."""
+        await self.begin()
+        self.broker.remember(self.app, "cache-a", "e", "{}")
+        await self.let_pass(TTL * 0.6)
+        self.broker.remember(self.app, "cache-a", "e", "{}")
+        await self.let_pass(TTL * 0.6)
+        self.assertEqual(await self.recalled(), ("e", "{}"))
+        await self.let_pass(TTL * 0.6)
+        self.assertIsNone(await self.recalled())
+
+    async def test_remembered_while_vacated(self) -> None:
+        """Cache channels: an event is kept while nobody is subscribed."""
+        await self.begin()
+        self.subscribed("cache-a", 1)
+        self.broker.remember(self.app, "cache-a", "e", "{}")
+        del self.node.subscribed[self.app.key, "cache-a"]
+        self.broker.close(self.app, "cache-a")
+        await self.settle()
+        self.assertEqual(await self.recalled(), ("e", "{}"))
+
+    async def test_cache_of_apps(self) -> None:
+        """Apps never see what each other's cache channels remember."""
+        await self.begin()
+        self.broker.remember(self.app, "cache-a", "e", "{}")
+        await self.settle()
+        self.assertIsNone(await self.recalled(key="another-key"))
+        self.assertIsNone(await self.recalled("cache-b"))
+
+    async def test_missed(self) -> None:
+        """Cache channels: many subscribers who find a channel empty are told to the app once; each channel counts."""
+        await self.begin()
+        for _ in range(5):
+            self.broker.missed(self.app, "cache-a")
+        self.broker.missed(self.app, "cache-b")
+        self.broker.missed(make_app("another-key"), "cache-a")
+        self.assertCountEqual(
+            await self.occurrences(),
+            [
+                Occurrence(name="cache_miss", channel="cache-a"),
+                Occurrence(name="cache_miss", channel="cache-b"),
+                Occurrence(name="cache_miss", channel="cache-a"),
+            ],
+        )
+
+    async def occurrences(self) -> Sequence[Occurrence]:
+        """Say what the app was to be told so far."""
+        await self.settle()
+        return self.node.occurrences
+
+    async def test_channel_occurrences(self) -> None:
+        """Webhooks: a channel's first subscriber and its last are told, each exactly once."""
+        await self.begin()
+        self.subscribed("news", 1)
+        self.assertEqual(await self.occurrences(), [Occurrence(name="channel_occupied", channel="news")])
+        del self.node.subscribed[self.app.key, "news"]
+        self.broker.close(self.app, "news")
+        told = (await self.occurrences())[1:]
+        self.assertEqual(told, [Occurrence(name="channel_vacated", channel="news")])
+
+    async def test_member_occurrences(self) -> None:
+        """Webhooks: a user's first connection and his last are told, each once, within the channel's own."""
+        await self.begin()
+        for socket_id in ("1.1", "2.2"):
+            await self.enter("7", socket_id)
+        added = [Occurrence(name="channel_occupied", channel=ROOM)]
+        added.append(Occurrence(name="member_added", channel=ROOM, user_id="7"))
+        self.assertEqual(await self.occurrences(), added)
+        for socket_id in ("1.1", "2.2", "2.2", "3.3"):
+            self.broker.leave(self.app, ROOM, "7", socket_id)
+        removed = [Occurrence(name="member_removed", channel=ROOM, user_id="7")]
+        removed.append(Occurrence(name="channel_vacated", channel=ROOM))
+        self.assertEqual((await self.occurrences())[2:], removed)
+
+    async def test_refused_is_no_occurrence(self) -> None:
+        """Webhooks: nobody is told of a user for whom there was no room."""
+        await self.begin()
+        for user_id in ("7", "8"):
+            await self.enter(user_id, f"{user_id}.1")
+        with self.assertRaises(SubscriptionRefused):
+            await self.enter("9", "9.1")
+        self.broker.leave(self.app, ROOM, "9", "9.1")
+        told = [each.user_id for each in await self.occurrences() if each.name == "member_added"]
+        self.assertEqual(told, ["7", "8"])
+
+    async def test_terminate(self) -> None:
+        """Terminating a user's connections: the other nodes are told; this node has closed its own already."""
+        await self.begin()
+        self.broker.terminate(self.app, "7")
+        await self.settle()
+        self.assertEqual(self.node.terminated, [])
+
+    async def test_inbox(self) -> None:
+        """Watchlist events: who is signed in is counted on his inbox, which no list of channels shows."""
+        await self.begin()
+        inbox = "#server-to-user-7"
+        await self.broker.enter(self.app, inbox, make_member("7"), "1.1")
+        self.subscribed(inbox, 1)
+        await self.settle()
+        counts = await self.broker.counts(self.app, [inbox, "#server-to-user-8"])
+        self.assertEqual((counts[inbox].users, counts["#server-to-user-8"].users), (1, 0))
+        self.assertEqual(dict(await self.broker.occupied(self.app, "")), {})
+        self.assertEqual(dict(await self.broker.occupied(self.app, "#")), {})
+        self.broker.leave(self.app, inbox, "7", "1.1")
+        self.assertEqual(await self.told(), [("added", inbox, "7"), ("removed", inbox, "7")])
 
     def subscribed(self, channel: str, count: int) -> None:
         """Put subscribers of this node on a channel, as its registry does."""

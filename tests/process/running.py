@@ -48,17 +48,26 @@ class Foreground:
     """A server in the foreground whose two outputs are kept apart; use it as a context manager.
 
     :param ports: on how many ports it will listen.
+    :param config: the settings file, which then has the apps; by default there is one app, on the command line.
     """
 
-    def __init__(self, *options: str, ports: int = 2) -> None:
+    def __init__(self, *options: str, ports: int = 2, config: str | None = None) -> None:
         self._directory = tempfile.TemporaryDirectory()
         self.folder = Path(self._directory.name)
-        self._command = twistd("-n", "--pidfile=", "slanger", f"--app-key={KEY}", "--redis-url=none", *options)
+        self._environment = environment()
+        app = (f"--app-key={KEY}",)
+        if config is not None:
+            (self.folder / "slanger.toml").write_text(config, encoding="utf-8")
+            self._environment = environment(SLANGER_SECRET="")
+            app = ("--config=slanger.toml",)
+        self._command = twistd("-n", "--pidfile=", "slanger", *app, "--redis-url=none", *options)
         self._ports = ports
 
     def __enter__(self) -> Foreground:
         with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
-            self.process = subprocess.Popen(self._command, stdout=out, stderr=err, cwd=self.folder, env=environment())
+            self.process = subprocess.Popen(
+                self._command, stdout=out, stderr=err, cwd=self.folder, env=self._environment
+            )
         wait_for("listening", self._listens)
         return self
 
@@ -133,11 +142,13 @@ class ProcessTestCase(SynchronousTestCase):
         self.addCleanup(directory.cleanup)
         self.folder = Path(directory.name)
 
-    def connect(self, port: int, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> ClientConnection:
+    def connect(
+        self, port: int, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, key: str = KEY
+    ) -> ClientConnection:
         """Connect a client, and take its `connection_established`."""
         where = f"[{host}]" if ":" in host else host
         scheme = "ws" if tls is None else "wss"
-        url = f"{scheme}://{where}:{port}/app/{KEY}?protocol=7&client=test"
+        url = f"{scheme}://{where}:{port}/app/{key}?protocol=7&client=test"
         client = self.enterContext(connect(url, ssl=tls, proxy=None, open_timeout=PATIENCE))
         self.assertEqual(read(client)["event"], "pusher:connection_established")
         return client
@@ -164,10 +175,18 @@ def read(client: ClientConnection) -> Any:
     return json.loads(client.recv(PATIENCE))
 
 
-def ask(method: str, path: str, body: bytes, *api: Any, tls: ssl.SSLContext | None = None) -> tuple[int, bytes]:
+def ask(
+    method: str,
+    path: str,
+    body: bytes,
+    *api: Any,
+    tls: ssl.SSLContext | None = None,
+    key: str = KEY,
+    secret: str = SECRET,
+) -> tuple[int, bytes]:
     """Send a signed request; give status and body."""
     connection = _Connection(*api, tls=tls)
-    target = signed_target(method, path, (), body, timestamp=int(time.time()))
+    target = signed_target(method, path, (), body, int(time.time()), key, secret)
     connection.request(method, target, body)
     response = connection.getresponse()
     answer = response.status, response.read()

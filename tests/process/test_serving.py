@@ -126,8 +126,8 @@ class LogTests(ProcessTestCase):
     def log_of(self, *options: str) -> tuple[str, str]:
         """Let a client subscribe, and give the log and the signature."""
         with Server(*options) as server:
-            client = connect(f"ws://127.0.0.1:{server.websocket_port}/app/{KEY}", proxy=None, open_timeout=PATIENCE)
-            self.addCleanup(client.close)
+            url = f"ws://127.0.0.1:{server.websocket_port}/app/{KEY}"
+            client = self.enterContext(connect(url, proxy=None, open_timeout=PATIENCE))
             signature = self.subscribe_privately(client, json.loads(read(client)["data"])["socket_id"])
             client.send("no JSON")
             for _ in range(3):  # the refusal of the second subscription in its other forms, and of this

@@ -11,7 +11,7 @@ import trustme
 from websockets.exceptions import ConnectionClosed
 
 from slanger import __version__
-from tests.process.running import LISTENING, Daemon, Foreground, ProcessTestCase, run
+from tests.process.running import LISTENING, Daemon, Foreground, ProcessTestCase, read, run
 from tests.server import KEY, PATIENCE, SECRET, Server, free_port, wait_for
 
 
@@ -46,6 +46,7 @@ class ForegroundTests(ProcessTestCase):
         with Server() as server:
             client = self.connect(server.websocket_port)
             self.assertIn(server.terminate(), (0, -signal.SIGTERM))
+            self.assertEqual(read(client)["data"], {"code": 4200, "message": "Server is shutting down"})
             closed = self.assertRaises(ConnectionClosed, client.recv, PATIENCE)
             assert closed.rcvd is not None
             self.assertEqual((closed.rcvd.code, closed.rcvd.reason), (4200, "Server is shutting down"))
@@ -65,6 +66,7 @@ class DaemonTests(ProcessTestCase):
             client = self.connect(websocket)
             self.assert_serves(client, "127.0.0.1", api)
             daemon.terminate()
+            self.assertEqual(read(client)["event"], "pusher:error")
             closed = self.assertRaises(ConnectionClosed, client.recv, PATIENCE)
             assert closed.rcvd is not None
             self.assertEqual(closed.rcvd.code, 4200)

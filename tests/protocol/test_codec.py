@@ -348,6 +348,43 @@ class ExactTexts(SynchronousTestCase):
             rb'{"event":"pusher_internal:member_removed","channel":"presence-room","data":"{\"user_id\":\"3\"}"}',
         )
 
+    def test_signin_success(self) -> None:
+        """pusher:signin: the user's data goes back as the unchanged string, nested threefold."""
+        self.assertEqual(
+            codec.signin_success('{"id":"12345"}').text,
+            rb'{"event":"pusher:signin_success","data":"{\"user_data\":\"{\\\"id\\\":\\\"12345\\\"}\"}"}',
+        )
+
+    def test_cache_miss(self) -> None:
+        """Cache channels: a miss names the channel, and its data is there: the text of an empty object."""
+        self.assertEqual(
+            codec.cache_miss("cache-stock").text,
+            rb'{"event":"pusher:cache_miss","channel":"cache-stock","data":"{}"}',
+        )
+
+    def test_subscription_count(self) -> None:
+        """Subscription count: the number stands in data, which is a string."""
+        self.assertEqual(
+            codec.subscription_count("news", 5).text,
+            rb'{"event":"pusher_internal:subscription_count","channel":"news","data":"{\"subscription_count\":5}"}',
+        )
+
+    def test_watchlist(self) -> None:
+        """Watchlist events: both groups in one message, ids as strings, and no channel."""
+        self.assertEqual(
+            codec.watchlist(["7"], ["8", "9"]).text,
+            rb'{"event":"pusher_internal:watchlist_events","data":"{\"events\":['
+            rb'{\"name\":\"online\",\"user_ids\":[\"7\"]},{\"name\":\"offline\",\"user_ids\":[\"8\",\"9\"]}]}"}',
+        )
+
+    def test_watchlist_of_one_group(self) -> None:
+        """Watchlist events: a group without anybody is left out."""
+        self.assertEqual(
+            codec.watchlist(offline=["8"]).text,
+            rb'{"event":"pusher_internal:watchlist_events",'
+            rb'"data":"{\"events\":[{\"name\":\"offline\",\"user_ids\":[\"8\"]}]}"}',
+        )
+
 
 class WritingAnything(SynchronousTestCase):
     """What the server says survives the client's reading."""
@@ -357,6 +394,13 @@ class WritingAnything(SynchronousTestCase):
     def test_event(self, channel: str, name: str, data: str) -> None:
         """Delivered channel event: data passes through character for character, be it JSON or not."""
         self.assertEqual(read(codec.event(channel, name, data)), {"event": name, "channel": channel, "data": data})
+
+    @PROPERTY
+    @given(texts)
+    def test_signin_success(self, user_data: str) -> None:
+        """pusher:signin: whatever text was signed, it goes back character for character."""
+        said = read(codec.signin_success(user_data))
+        self.assertEqual(json.loads(said["data"]), {"user_data": user_data})
 
     @PROPERTY
     @given(st.dictionaries(texts, st.none() | json_objects, max_size=5))

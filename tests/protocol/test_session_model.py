@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from slanger.protocol.effects import Effect, Join, Leave, Say, Whisper
+from slanger.protocol.effects import Effect, Join, Leave, Say, SignInUser, SignOutUser, Whisper
 from slanger.protocol.errors import SubscriptionRefused
 from slanger.protocol.session import Session, Standing
-from tests.builders import SOCKET_ID, make_app, read, say, subscribe, unsubscribe
+from tests.builders import SOCKET_ID, make_app, read, say, sign_in, subscribe, unsubscribe
 from tests.strategies import PROPERTY, hostile_texts
 
 USERS = {"news": None, "private-a": None, "presence-a": "7"}
@@ -31,6 +31,7 @@ class SessionBesideModel(RuleBasedStateMachine):
         self.asked: set[str] = set()
         self.on: set[str] = set()
         self.now = 0.0
+        self.user: str | None = None
 
     def perform(self, effects: Iterable[Effect]) -> list[str]:
         """Carry out what the session asks; name what it says."""
@@ -50,6 +51,12 @@ class SessionBesideModel(RuleBasedStateMachine):
                     assert channel in self.on - {"news"}
                     assert user_id == USERS[channel]
                     said.append("whisper")
+                case SignInUser(user):
+                    assert self.user is None, "two sign-ins"
+                    self.user = user.id
+                case SignOutUser(user):
+                    assert self.user == user.id
+                    self.user = None
                 case Say(message):
                     said.append(read(message)["event"])
         return said
@@ -105,6 +112,21 @@ class SessionBesideModel(RuleBasedStateMachine):
         allowed = channel in self.on - {"news"}
         assert self.receive(say("client-a", {}, channel=channel)) == ["whisper" if allowed else "pusher:error"]
 
+    @rule(user_id=st.sampled_from(["7", "8"]))
+    def sign_in(self, user_id: str) -> None:
+        """The first user signs in, and again; any other is refused, whatever the channels are."""
+        expected = "pusher:signin_success" if self.user in (None, user_id) else "pusher:error"
+        before = self.user
+        assert self.receive(sign_in(user_id)) == [expected]
+        assert self.user == (before or user_id)
+
+    @rule()
+    def sign_in_wrongly(self) -> None:
+        """A wrong signature signs nobody in or out."""
+        before = self.user
+        assert self.receive(say("pusher:signin", {"auth": "x:y", "user_data": '{"id":"7"}'})) == ["pusher:error"]
+        assert self.user == before
+
     @rule(text=hostile_texts)
     def garbage(self, text: bytes) -> None:
         """Garbage changes nothing; a chance subscription to some other public channel is withdrawn."""
@@ -119,6 +141,7 @@ class SessionBesideModel(RuleBasedStateMachine):
         """The end leaves everything, once; the client comes back as new."""
         self.perform(self.session.gone())
         assert not self.asked | self.on, "a ghost"
+        assert self.user is None, "signed in for ever"
         for channel in USERS:
             assert not list(self.session.joined(channel))
         self.session = Session(make_app(), SOCKET_ID)
@@ -129,6 +152,8 @@ class SessionBesideModel(RuleBasedStateMachine):
         for channel in USERS:
             expected = Standing.ASKED if channel in self.asked else Standing.ON if channel in self.on else Standing.OFF
             assert self.session.standing(channel) is expected
+        assert (self.session.user.id if self.session.user else None) == self.user
+        assert self.session.authorized == bool(self.user or (self.asked | self.on) - {"news"})
 
 
 class SessionBesideModelTest(SynchronousTestCase):

@@ -252,7 +252,8 @@ class Presence(Refusals):
             self.assert_turned_away(
                 self.subscribe("presence-a", auth=auth("presence-a"), **data),
                 "presence-a",
-                "Subscription to presence channel presence-a needs channel_data with a user_id",
+                "Subscription to presence channel presence-a needs channel_data with a user_id,"
+                " or a user who is signed in",
             )
 
     def test_missing_user_id(self) -> None:

@@ -10,7 +10,8 @@ import atexit
 import base64
 import functools
 import itertools
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ SUBSCRIBED = "pusher:subscription_succeeded"
 REFUSED = "pusher:subscription_error"
 ADDED = "pusher:member_added"
 REMOVED = "pusher:member_removed"
+MISSED = "pusher:cache_miss"
+COUNTED = "pusher:subscription_count"
+SIGNED_IN = "pusher:signin_success"
+
+INBOX = "#server-to-user-"
+"""Begins the name of the channel that is a user's own."""
 
 MASTER_KEY = base64.b64encode(b"a key that has thirty-two bytes.").decode()
 """Of encrypted channels; the app and its users know it, the server does not."""
@@ -75,25 +82,38 @@ class JsClient:
         secret: str = SECRET,
         auth_key: str = KEY,
         where: Callable[[int], dict[str, Any]] = in_the_clear,
+        signs_in_as: dict[str, Any] | None = None,
+        at_once: bool = False,
         **options: Any,
     ) -> None:
         """Connect.
 
-        :param user: who he is on presence channels: `user_id` and, maybe, `user_info`.
+        :param user: who he is on presence channels: `user_id` and, maybe, `user_info`. Without it the app's tokens
+            for such channels hold no `channel_data`.
         :param secret: what his subscriptions are signed with.
         :param auth_key: which key their tokens name.
         :param where: makes the options that lead to a port.
+        :param signs_in_as: who he is when he signs in: `id` and, maybe, `user_info` and `watchlist`.
+        :param at_once: whether he signs in without being told to, before there is a connection.
         :param options: others of the constructor of the library.
         """
         self.name = fresh("client")
         self._driver = driver
+        self._left = False
         driver.call(
             "connect",
             client=self.name,
             library=library,
             key=key,
             options=where(server.websocket_port) | options,
-            auth={"key": auth_key, "secret": secret, "encryptionMasterKeyBase64": MASTER_KEY, "presence": user},
+            auth={
+                "key": auth_key,
+                "secret": secret,
+                "encryptionMasterKeyBase64": MASTER_KEY,
+                "presence": user,
+                "user": signs_in_as,
+            },
+            signin=at_once,
         )
 
     def do(self, what: str, **arguments: Any) -> Any:
@@ -101,16 +121,22 @@ class JsClient:
         return self._driver.call(what, client=self.name, **arguments)
 
     def disconnect(self) -> None:
-        """Leave for good."""
-        self.do("disconnect")
+        """Leave for good; once is enough."""
+        if not self._left:
+            self._left = True
+            self.do("disconnect")
 
     def expect(self, event: str, channel: str | None = None, **what: Any) -> Event:
         """Claim the first event that matches; see `Driver.expect`."""
         return self._driver.expect(self.name, event, channel, **what)
 
-    def seen(self, event: str, channel: str | None = None, **what: Any) -> list[Event]:
+    def seen(self, event: str | None, channel: str | None = None, **what: Any) -> list[Event]:
         """List the events that match and were not claimed."""
         return self._driver.seen(self.name, event, channel, **what)
+
+    def heard(self, channel: str) -> list[tuple[str, Any]]:
+        """List all events of a channel that were not claimed, in the order they came."""
+        return [(seen.event, seen.data) for seen in self.seen(None, channel, scope="channel")]
 
     @property
     def socket_id(self) -> str:
@@ -123,6 +149,22 @@ class JsClient:
         """Tell the state of the connection, such as ``connected``."""
         state: str = self.do("state")["state"]
         return state
+
+    @property
+    def user_id(self) -> str | None:
+        """Tell who the library says is signed in."""
+        user_id: str | None = self.do("state").get("user_id")
+        return user_id
+
+    def sign_in(self) -> None:
+        """Sign in."""
+        self.do("signin")
+        self.expect_signed_in()
+
+    def expect_signed_in(self) -> None:
+        """Wait until he is signed in, and on his inbox."""
+        user = json.loads(self.expect(SIGNED_IN).data["user_data"])
+        self.expect(SUBSCRIBED, INBOX + user["id"])
 
     def subscribe(self, channel: str) -> Any:
         """Subscribe, and wait until that has succeeded; give the members of a presence channel."""
@@ -201,4 +243,11 @@ class ClientTestCase(SynchronousTestCase):
         user = None if user_id is None else {"user_id": user_id, "user_info": {"name": f"User {user_id}"}}
         client = self.client(user, **options)
         client.expect("connected")
+        return client
+
+    def signed_in(self, user_id: str, watchlist: Sequence[str] = (), **options: Any) -> JsClient:
+        """Make a client that is connected and signed in."""
+        user = {"id": user_id, "user_info": {"name": f"User {user_id}"}}
+        client = self.client(signs_in_as=user | ({"watchlist": watchlist} if watchlist else {}), **options)
+        client.sign_in()
         return client

@@ -5,10 +5,11 @@ It is imported as a module, so that test runners find its subclasses alone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.sdk.case import ClientTestCase, fresh
+from tests.sdk.case import INBOX, MISSED, SUBSCRIBED, ClientTestCase, fresh
 from tests.sdk.sdks import Refused, Sdk
 
 
@@ -106,6 +107,132 @@ class SdkContract(ClientTestCase):
     def test_nobody_there(self) -> None:
         """Trigger: an event for a channel nobody is on is a success like any other."""
         self.assertEqual(self.sdk.trigger([fresh("news")], "price-changed", {}), {})
+
+    def test_encrypted_and_cached(self) -> None:
+        """Cache channels: an encrypted one gives its last event to a late subscriber, who can read it."""
+        channel = fresh("private-encrypted-cache-room")
+        self.sdk.trigger([channel], "told", {"secret": "ß"})
+        for library in ("pusher-js", "pusher-js/with-encryption"):
+            late = self.connected(library=library)
+            late.subscribe(channel)
+            self.assertEqual(late.expect("told", channel).data, {"secret": "ß"})
+            self.assertEqual(late.seen(MISSED), [])
+
+    def test_cached(self) -> None:
+        """Cache channels: each kind remembers the last event that this SDK triggered, for half an hour."""
+        for kind in ("cache-news", "private-cache-room", "presence-cache-room"):
+            channel = fresh(kind)
+            self.assertEqual(self.sdk.channel(channel, ["cache"]), {"occupied": False, "cache": None})
+            self.sdk.trigger([channel], "price-changed", {"eur": 12.5})
+            self.sdk.trigger([channel], "price-changed", {"eur": 13})
+            cache = self.sdk.channel(channel, ["cache"])["cache"]
+            self.assertEqual(json.loads(cache["data"]), {"eur": 13})
+            self.assertTrue(0 < cache["ttl"] <= 1800)
+            late = self.connected("ann")
+            late.do("subscribe", channel=channel)
+            late.expect("price-changed", channel, where=lambda data: data == {"eur": 13})
+            self.assertEqual([event for event, _ in late.heard(channel)], [SUBSCRIBED])
+
+    # Several events at once
+
+    def test_batch(self) -> None:
+        """Batch: each event goes to its own channel, less the connection it excludes, encrypted where it must be."""
+        ann, bob = self.connected("ann"), self.connected("bob")
+        news, room, closed = fresh("news"), fresh("presence-room"), fresh("private-encrypted-room")
+        for client in (ann, bob):
+            for channel in (news, room, closed):
+                client.subscribe(channel)
+        events: list[dict[str, Any]] = [
+            {"channel": news, "name": "price-changed", "data": {"eur": 12.5}},
+            {"channel": room, "name": "moved", "data": {"to": 1}, "socket_id": ann.socket_id},
+            {"channel": closed, "name": "told", "data": {"secret": "ß"}},
+            {"channel": room, "name": "ended", "data": "the end"},
+        ]
+        self.assertEqual(self.sdk.trigger_batch(events), {})
+        for client in (ann, bob):
+            self.assertEqual(client.expect("price-changed", news).data, {"eur": 12.5})
+            self.assertEqual(client.expect("told", closed).data, {"secret": "ß"})
+            self.assertEqual(client.expect("ended", room).data, "the end")
+        bob.expect("moved", room)
+        self.assertEqual(ann.seen("moved"), [])
+
+    def test_batch_with_info(self) -> None:
+        """Batch: where any event asks for `info`, the answer is as long as the batch and in its order."""
+        news, room = fresh("news"), fresh("presence-room")
+        for user_id in ("ann", "bob", "bob"):
+            client = self.connected(user_id)
+            client.subscribe(news)
+            client.subscribe(room)
+        events = [
+            {"channel": room, "name": "moved", "data": "1", "info": "user_count,subscription_count"},
+            {"channel": news, "name": "moved", "data": "2"},
+            {"channel": news, "name": "moved", "data": "3", "info": "subscription_count"},
+        ]
+        counts = [{"user_count": 2, "subscription_count": 3}, {}, {"subscription_count": 3}]
+        self.assertEqual(self.sdk.trigger_batch(events), {"batch": counts})
+
+    def test_batch_too_large(self) -> None:
+        """Batch: ten events fit, more are a 400, and none of them is sent."""
+        client, channel = self.connected(), fresh("news")
+        client.subscribe(channel)
+        events = [{"channel": channel, "name": f"moved-{number}", "data": "1"} for number in range(11)]
+        self.assert_refused(400, "Batch too large (11 > 10)\n", self.sdk.trigger_batch, events)
+        client.settle()
+        self.assertEqual(client.heard(channel), [])
+        self.sdk.trigger_batch(events[:10])
+        client.expect("moved-9", channel)
+        self.assertEqual([event for event, _ in client.heard(channel)], [f"moved-{number}" for number in range(9)])
+
+    def test_batch_with_a_fault(self) -> None:
+        """Batch: it is checked as a whole; where one event is refused, none is sent."""
+        client, channel = self.connected(), fresh("news")
+        client.subscribe(channel)
+        events = [{"channel": channel, "name": name, "data": "1"} for name in ("moved", "pusher:error")]
+        self.assert_refused(400, "reserved", self.sdk.trigger_batch, events)
+        client.settle()
+        self.assertEqual(client.heard(channel), [])
+
+    # Users
+
+    def test_send_to_user(self) -> None:
+        """Server to user messages: every connection that signed in as the user gets it, and nobody else."""
+        ann, bob = fresh("ann"), fresh("bob")
+        tabs, other = [self.signed_in(ann), self.signed_in(ann)], self.signed_in(bob)
+        self.assertEqual(self.sdk.send_to_user(ann, "mail", {"subject": "Grüße"}), {})
+        for tab in tabs:
+            self.assertEqual(tab.expect("mail", scope="user").data, {"subject": "Grüße"})
+        self.sdk.send_to_user(bob, "mail", {"subject": "your own"})
+        self.assertEqual(other.expect("mail", scope="user").data, {"subject": "your own"})
+        for client in (*tabs, other):
+            client.settle()
+            self.assertEqual(client.seen("mail", scope="user"), [])
+
+    def test_send_to_absent_user(self) -> None:
+        """Server to user messages: one to a user who is not there is a success like any other."""
+        self.assertEqual(self.sdk.send_to_user(fresh("nobody"), "mail", {}), {})
+
+    def test_inbox_is_in_no_list(self) -> None:
+        """Server to user messages: a user's own channel is in no list of channels."""
+        self.signed_in(fresh("ann"))
+        self.assertEqual([name for name in self.sdk.channels("")["channels"] if name.startswith(INBOX)], [])
+
+    def test_terminate(self) -> None:
+        """Terminating: all connections signed in as the user are closed by 4009 and stay away; no others are."""
+        ann = fresh("ann")
+        tabs, other = [self.signed_in(ann), self.signed_in(ann)], self.signed_in(fresh("bob"))
+        present = self.connected(ann)
+        present.subscribe(fresh("presence-room"))
+        self.assertEqual(self.sdk.terminate(ann), {})
+        for tab in tabs:
+            self.assertEqual(tab.expect_error()["code"], 4009)
+            tab.expect("disconnected")
+            self.assertEqual(tab.state, "disconnected")
+        for client in (other, present):
+            client.settle()
+
+    def test_terminate_absent_user(self) -> None:
+        """Terminating: a user who has no connections is a success like any other."""
+        self.assertEqual(self.sdk.terminate(fresh("nobody")), {})
 
     # Asking
 

@@ -30,7 +30,7 @@ class Event:
     """What one client saw.
 
     :param client: its name; None for what the process itself has to say.
-    :param scope: which of the client's objects told it: connection, channel, echo or page.
+    :param scope: which of the client's objects told it: connection, channel, user, watchlist, echo or page.
     :param metadata: what pusher-js adds to a client event: the `user_id`.
     """
 
@@ -152,9 +152,9 @@ class Driver:
         return self._wait_for(claim, lambda: f"{client} did not see {event}{on} within {PATIENCE} s")
 
     def seen(
-        self, client: str | None, event: str, channel: str | None = None, *, scope: str | None = None
+        self, client: str | None, event: str | None, channel: str | None = None, *, scope: str | None = None
     ) -> list[Event]:
-        """List the events that match and were not claimed; they stay."""
+        """List the events that match and were not claimed, in the order they came; they stay."""
         with self._changed:
             return [seen for seen in self._unclaimed if _matches(seen, client, event, channel, scope)]
 
@@ -202,10 +202,10 @@ class Driver:
             self._stderr.append(line.rstrip())
 
 
-def _matches(seen: Event, client: str | None, event: str, channel: str | None, scope: str | None) -> bool:
+def _matches(seen: Event, client: str | None, event: str | None, channel: str | None, scope: str | None) -> bool:
     return (
         seen.client == client
-        and seen.event == event
+        and event in (None, seen.event)
         and channel in (None, seen.channel)
         and scope in (None, seen.scope)
     )

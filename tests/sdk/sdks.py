@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import pusher  # type: ignore[import-untyped]
@@ -44,18 +44,40 @@ class Sdk(Protocol):
     def users(self, name: str) -> Any:
         """Ask who is on a presence channel."""
 
+    def trigger_batch(self, events: Sequence[dict[str, Any]]) -> Any:
+        """Send several events, each with `channel`, `name` and `data`."""
+
+    def send_to_user(self, user_id: str, event: str, data: Any) -> Any:
+        """Send an event to a user."""
+
+    def terminate(self, user_id: str) -> Any:
+        """Close a user's connections."""
+
     def authorize(self, socket_id: str, channel: str, member: dict[str, Any] | None = None) -> Any:
         """Make the answer of the app's authorisation endpoint."""
+
+    def validate(self, headers: Mapping[str, str], body: str) -> Any:
+        """Give what a webhook says, or None if it is not genuine.
+
+        :param headers: with lower-case names.
+        """
 
 
 class PythonSdk:
     """`pusher` for Python."""
 
     def __init__(
-        self, server: Server, *, key: str = KEY, secret: str = SECRET, host: str = "127.0.0.1", **options: Any
+        self,
+        server: Server,
+        *,
+        key: str = KEY,
+        secret: str = SECRET,
+        app_id: str = APP_ID,
+        host: str = "127.0.0.1",
+        **options: Any,
     ) -> None:
         settings = {"ssl": False, "port": server.api_port, "timeout": 20, "encryption_master_key_base64": MASTER_KEY}
-        self.pusher = pusher.Pusher(APP_ID, key, secret, host=host, **settings | options)
+        self.pusher = pusher.Pusher(app_id, key, secret, host=host, **settings | options)
 
     def trigger(self, channels: Sequence[str], event: str, data: Any, socket_id: str | None = None) -> Any:
         """Send an event."""
@@ -77,6 +99,23 @@ class PythonSdk:
         """Make the answer of the app's authorisation endpoint."""
         return self.pusher.authenticate(channel, socket_id, member)
 
+    def trigger_batch(self, events: Sequence[dict[str, Any]]) -> Any:
+        """Send several events."""
+        copies = [dict(event) for event in events]  # the SDK encodes the data in place
+        return of_python(lambda: self.pusher.trigger_batch(copies))
+
+    def send_to_user(self, user_id: str, event: str, data: Any) -> Any:
+        """Send an event to a user."""
+        return of_python(lambda: self.pusher.send_to_user(user_id, event, data))
+
+    def terminate(self, user_id: str) -> Any:
+        """Close a user's connections."""
+        return of_python(lambda: self.pusher.terminate_user_connections(user_id))
+
+    def validate(self, headers: Mapping[str, str], body: str) -> Any:
+        """Give what a webhook says, or None if it is not genuine."""
+        return self.pusher.validate_webhook(headers["x-pusher-key"], headers["x-pusher-signature"], body)
+
 
 class NodeSdk:
     """`pusher` for Node."""
@@ -88,12 +127,13 @@ class NodeSdk:
         *,
         key: str = KEY,
         secret: str = SECRET,
+        app_id: str = APP_ID,
         host: str = "127.0.0.1",
         **options: Any,
     ) -> None:
         self._driver = driver
         settings = {"useTLS": False, "port": str(server.api_port), "encryptionMasterKeyBase64": MASTER_KEY}
-        self._server = {"appId": APP_ID, "key": key, "secret": secret, "host": host, **settings | options}
+        self._server = {"appId": app_id, "key": key, "secret": secret, "host": host, **settings | options}
 
     def trigger(self, channels: Sequence[str], event: str, data: Any, socket_id: str | None = None, **more: Any) -> Any:
         """Send an event.
@@ -117,6 +157,22 @@ class NodeSdk:
     def authorize(self, socket_id: str, channel: str, member: dict[str, Any] | None = None) -> Any:
         """Make the answer of the app's authorisation endpoint."""
         return self._call("authorizeChannel", socket_id, channel, *([member] if member else []))
+
+    def trigger_batch(self, events: Sequence[dict[str, Any]]) -> Any:
+        """Send several events."""
+        return self._call("triggerBatch", events)
+
+    def send_to_user(self, user_id: str, event: str, data: Any) -> Any:
+        """Send an event to a user."""
+        return self._call("sendToUser", user_id, event, data)
+
+    def terminate(self, user_id: str) -> Any:
+        """Close a user's connections."""
+        return self._call("terminateUserConnections", user_id)
+
+    def validate(self, headers: Mapping[str, str], body: str) -> Any:
+        """Give what a webhook says, or None if it is not genuine."""
+        return self._driver.call("webhook", server=self._server, headers=dict(headers), body=body)
 
     def _get(self, path: str, **parameters: str) -> Any:
         return self._call("get", {"path": path, "params": parameters})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from slanger.services.liveness import GRACE, Liveness
+from slanger.services.liveness import LEEWAY, Liveness
 
 ACTIVITY_TIMEOUT = 120
 PONG_TIMEOUT = 30
-PATIENCE = ACTIVITY_TIMEOUT + GRACE
+PATIENCE = ACTIVITY_TIMEOUT + LEEWAY
 
 
 class Patient:

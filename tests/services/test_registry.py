@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from slanger.brokers.alone import Alone
 from slanger.domain.apps import App
+from slanger.domain.cache import EventCache
 from slanger.domain.channels import Counts
 from slanger.interfaces import IBroker, INode, IRegistry
 from slanger.protocol import codec
 from slanger.protocol.messages import Member, Message
-from slanger.services.registry import ChannelRegistry
-from tests.builders import Json, Listener, SlowBroker, make_app, make_member
+from tests.builders import Json, Listener, MemoryNode, SlowBroker, make_app, make_member
 
 ROOM = "presence-room"
 ADDED = "pusher_internal:member_added"
@@ -30,13 +32,13 @@ class RegistryTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Start it with a broker without peers."""
-        self.begin(Alone())
+        self.begin()
 
-    def begin(self, broker: Alone, **changes: Any) -> None:
+    def begin(self, broker: Callable[[IReactorTime, EventCache], Alone] = Alone, **changes: Any) -> None:
         """Start it with a broker, and an app changed as named."""
         self.app = make_app(**changes)
-        self.broker = broker
-        self.registry = ChannelRegistry(broker)
+        self.node = MemoryNode(self.app, broker=broker)
+        self.broker, self.registry = self.node.broker, self.node.registry
         self.one, self.two, self.three = (Listener(self.app, f"{number}.1") for number in (1, 2, 3))
 
     def publish(self, channel: str, data: str, exclude: str | None = None) -> None:
@@ -52,7 +54,7 @@ class RegistryTestCase(SynchronousTestCase):
     def assert_nothing_left(self) -> None:
         """Check that no table holds anything."""
         self.assertEqual(list(self.registry.channels(self.app)), [])
-        self.assertEqual(self.registry._entering, {})
+        self.assertEqual(self.registry._joining, {})
         self.assertEqual(self.broker._rosters, {})
 
 
@@ -62,7 +64,7 @@ class Publishing(RegistryTestCase):
     def test_interfaces(self) -> None:
         """The registry keeps both its seams."""
         self.assertTrue(verifyObject(IRegistry, self.registry))
-        self.assertTrue(verifyObject(INode, self.registry))
+        self.assertTrue(verifyObject(INode, self.node.node))
 
     def test_exactly_while_on(self) -> None:
         """Fan-out: a subscriber gets exactly the events after its success and before its leave, in order."""
@@ -98,10 +100,12 @@ class Publishing(RegistryTestCase):
     def test_user_id(self) -> None:
         """Client events: the user's id goes with the event."""
         self.registry.join(self.one, ROOM, ANN)
-        self.registry.publish(self.app, ROOM, "client-a", "{}", None, "2")
+        self.registry.join(self.two, ROOM, BO)
+        self.registry.whisper(self.two, ROOM, "client-a", "{}", "2")
         self.assertEqual(
             self.one.messages[-1].text, b'{"event":"client-a","channel":"presence-room","data":"{}","user_id":"2"}'
         )
+        self.assertEqual(self.two.heard, [])
 
     def test_from_another_node(self) -> None:
         """Many nodes: what another node publishes is delivered as it arrived, save to the excluded socket."""
@@ -162,7 +166,7 @@ class Presence(RegistryTestCase):
 
     def test_limit(self) -> None:
         """Presence, limits: users count, not connections; one too many is refused and gets nothing."""
-        self.begin(Alone(), presence_members=1)
+        self.begin(presence_members=1)
         self.registry.join(self.one, ROOM, ANN)
         self.registry.join(self.two, ROOM, ANN)
         self.registry.join(self.three, ROOM, BO)
@@ -226,8 +230,8 @@ class Leaving(RegistryTestCase):
 
     def test_edges(self) -> None:
         """Interest only: the broker hears of the first subscriber and of the last, once each."""
-        broker = EdgeBroker()
-        self.begin(broker)
+        self.begin(EdgeBroker)
+        broker = cast(EdgeBroker, self.broker)
         for listener in (self.one, self.two):
             self.registry.join(listener, "news", None)
         for listener in (self.one, self.two, self.three):
@@ -241,8 +245,12 @@ class JoiningTakesTime(RegistryTestCase):
 
     def setUp(self) -> None:
         """Start with a broker that answers when told."""
-        self.slow = SlowBroker()
-        self.begin(self.slow)
+        self.begin_slowly()
+
+    def begin_slowly(self, **changes: Any) -> None:
+        """Start it with such a broker, and an app changed as named."""
+        self.begin(SlowBroker, **changes)
+        self.slow = cast(SlowBroker, self.broker)
 
     def test_events_before(self) -> None:
         """Fan-out: nothing is delivered before the success."""
@@ -278,14 +286,14 @@ class JoiningTakesTime(RegistryTestCase):
         self.slow.answer()
         self.assertEqual([what for what, *_ in self.one.story], ["joined"])
         self.assertEqual(self.presence(self.one)["ids"], ["1"])
-        self.assertEqual(self.registry._entering, {})
+        self.assertEqual(self.registry._joining, {})
         self.registry.leave(self.one, ROOM, ANN)
         self.slow.answer()
         self.assert_nothing_left()
 
     def test_refused_after_leaving(self) -> None:
         """One who has left is not told that there was no room."""
-        self.begin(self.slow, presence_members=1)
+        self.begin_slowly(presence_members=1)
         self.registry.join(self.two, ROOM, BO)
         self.registry.join(self.one, ROOM, ANN)
         self.registry.leave(self.one, ROOM, ANN)
@@ -294,17 +302,17 @@ class JoiningTakesTime(RegistryTestCase):
 
     def test_refused_later(self) -> None:
         """One who waits is told that there is no room."""
-        self.begin(self.slow, presence_members=1)
+        self.begin_slowly(presence_members=1)
         for listener, member in ((self.two, BO), (self.one, ANN)):
             self.registry.join(listener, ROOM, member)
         self.slow.answer()
         self.assertEqual(self.one.story, [("refused", ROOM, "LimitReached")])
-        self.assertEqual(self.registry._entering, {})
+        self.assertEqual(self.registry._joining, {})
 
     def test_answer_that_waits(self) -> None:
         """It makes no difference what the broker's Deferred waits for inside: leaving ends the join."""
-        broker = ChainingBroker()
-        self.begin(broker)
+        self.begin(ChainingBroker)
+        broker = cast(ChainingBroker, self.broker)
         self.registry.join(self.one, ROOM, ANN)
         self.registry.leave(self.one, ROOM, ANN)
         if not broker.inner.called:
@@ -318,7 +326,7 @@ class BrokerFails(RegistryTestCase):
 
     def test_fault(self) -> None:
         """A fault while joining is logged once, and the client is told in words that show nothing of it."""
-        self.begin(FailingBroker(RuntimeError("inside")))
+        self.begin(lambda clock, cache: FailingBroker(clock, cache, RuntimeError("inside")))
         self.registry.join(self.one, ROOM, ANN)
         [refusal] = self.one.refusals
         self.assertEqual((refusal.kind, refusal.status), ("ServerError", 500))
@@ -328,7 +336,7 @@ class BrokerFails(RegistryTestCase):
 
     def test_broker_gives_up(self) -> None:
         """Never silent: a client that waits is answered, also when the broker gives up by itself."""
-        self.begin(FailingBroker(CancelledError()))
+        self.begin(lambda clock, cache: FailingBroker(clock, cache, CancelledError()))
         self.registry.join(self.one, ROOM, ANN)
         self.flushLoggedErrors(CancelledError)
         self.assertEqual([what for what, *_ in self.one.story], ["refused"])
@@ -338,8 +346,8 @@ class BrokerFails(RegistryTestCase):
 class EdgeBroker(Alone):
     """A broker that keeps the edges it hears of."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: IReactorTime, cache: EventCache) -> None:
+        super().__init__(clock, cache)
         self.edges: list[str] = []
 
     def open(self, app: App, channel: str) -> None:
@@ -355,8 +363,8 @@ class EdgeBroker(Alone):
 class ChainingBroker(Alone):
     """A broker whose Deferred has fired, but waits for another inside."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: IReactorTime, cache: EventCache) -> None:
+        super().__init__(clock, cache)
         self.inner: Deferred[str] = Deferred()
 
     def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
@@ -368,8 +376,8 @@ class ChainingBroker(Alone):
 class FailingBroker(Alone):
     """A broker that lets nobody in."""
 
-    def __init__(self, fault: Exception) -> None:
-        super().__init__()
+    def __init__(self, clock: IReactorTime, cache: EventCache, fault: Exception) -> None:
+        super().__init__(clock, cache)
         self._fault = fault
 
     def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:

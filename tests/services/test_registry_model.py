@@ -7,15 +7,11 @@ import json
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from slanger.domain.apps import Apps
 from slanger.interfaces import IConnected
-from slanger.services.liveness import Liveness
-from slanger.services.registry import ChannelRegistry
 from slanger.services.subscribers import Subscribers
-from tests.builders import KEY, SlowBroker, Wire, make_app, subscribe, unsubscribe
+from tests.builders import KEY, MemoryNode, SlowBroker, Wire, make_app, subscribe, unsubscribe
 from tests.strategies import PROPERTY
 
 USERS = ("1", "1", "2", "3")
@@ -83,13 +79,10 @@ class ClusterOfOne(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """Connect everybody."""
-        clock, count = Clock(), iter(range(10**6))
         self.app = make_app(presence_members=LIMIT)
-        self.broker = SlowBroker()
-        self.registry = ChannelRegistry(self.broker)
-        self.subscribers = Subscribers(
-            Apps([self.app]), self.registry, Liveness(clock, 120, 30), clock, lambda _below: next(count), 120
-        )
+        node = MemoryNode(self.app, broker=SlowBroker)
+        assert isinstance(node.broker, SlowBroker)
+        self.broker, self.registry, self.subscribers = node.broker, node.registry, node.subscribers
         self.clients = [Client(self.subscribers, user_id) for user_id in USERS]
         self.wanted: list[set[str]] = [set() for _ in USERS]
         self.on: list[set[str]] = [set() for _ in USERS]
@@ -126,7 +119,7 @@ class ClusterOfOne(RuleBasedStateMachine):
     def reconnect(self, number: int) -> None:
         """A client is lost and comes back."""
         client = self.clients[number]
-        client.connected.gone()
+        client.connected.gone(1006)
         assert not client.wire.messages, "it was told something after it was lost"
         for channel in sorted(self.wanted[number]):
             self.left(number, channel)
@@ -194,11 +187,11 @@ class ClusterOfOne(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everybody leaves, and nothing is left."""
         for client in self.clients:
-            client.connected.gone()
+            client.connected.gone(1006)
         self.broker.answer()
         assert not list(self.registry.channels(self.app))
         assert not self.broker._rosters
-        assert not self.registry._entering
+        assert not self.registry._joining
         assert not self.subscribers._connected
 
 

@@ -7,13 +7,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from slanger.brokers.alone import Alone
-from slanger.domain.apps import Apps
 from slanger.interfaces import IConnected, ISubscriber, ISubscribers, IWire
 from slanger.protocol import codec
 from slanger.protocol.errors import (
@@ -23,11 +20,9 @@ from slanger.protocol.errors import (
     UNSUPPORTED_VERSION,
     ConnectionRefused,
 )
-from slanger.services.liveness import GRACE, Liveness
-from slanger.services.registry import ChannelRegistry
-from slanger.services.subscribers import Subscribers
+from slanger.services.liveness import LEEWAY
 from slanger.services.trace import TracedConnected, TracedWire
-from tests.builders import KEY, SECRET, Json, Wire, auth, make_app, say, subscribe, unsubscribe
+from tests.builders import KEY, SECRET, Client, Json, MemoryNode, Wire, auth, make_app, say, subscribe, unsubscribe
 
 
 class SubscribersTestCase(SynchronousTestCase):
@@ -35,20 +30,14 @@ class SubscribersTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Start it, with entropy that counts."""
-        count = iter(range(1000))
-        self.begin(lambda _below: next(count))
+        self.begin()
 
-    def begin(self, random_below: Callable[[int], int], *, verbose: bool = False, **changes: Any) -> None:
+    def begin(self, random_below: Callable[[int], int] | None = None, *, verbose: bool = False, **changes: Any) -> None:
         """Start a node whose app is changed as named."""
-        self.clock = Clock()
         self.app = make_app(**changes)
-        self.registry = ChannelRegistry(Alone())
-        self.liveness = Liveness(self.clock, 120, 30)
-        self.liveness.startService()
-        self.subscribers = Subscribers(
-            Apps([self.app]), self.registry, self.liveness, self.clock, random_below, 120, verbose=verbose
-        )
-        self.subscribers.startService()
+        self.node = MemoryNode(self.app, random_below=random_below, verbose=verbose)
+        self.clock, self.registry, self.liveness = self.node.clock, self.node.registry, self.node.liveness
+        self.subscribers = self.node.subscribers
 
     def connect(self, version: str | None = "7") -> tuple[Wire, IConnected]:
         """Let a client in."""
@@ -107,7 +96,7 @@ class Connecting(SubscribersTestCase):
         """Bounded: who is refused is neither watched nor sent away later."""
         self.refuse("nonsense", "7")
         self.refuse(KEY, "3")
-        self.assertEqual((self.subscribers._connected, self.liveness._slot_of), (set(), {}))
+        self.assertEqual((self.subscribers._connected, self.liveness._slot_of), ({}, {}))
 
 
 class SocketIds(SubscribersTestCase):
@@ -185,14 +174,13 @@ class Effects(SubscribersTestCase):
         ann.messages.clear()
         bo.messages.clear()
         ann_client.receive(unsubscribe("presence-chat"))
-        self.registry.publish(self.app, "presence-chat", "e", "{}")
+        self.registry.publish(self.app, "presence-chat", "e", "{}", None)
         self.assertEqual(ann.said, [])
         self.assertEqual([said["event"] for said in bo.said], ["pusher_internal:member_removed", "e"])
 
     def test_presence_full(self) -> None:
         """Presence, limits: one too many is told so, in every form."""
-        count = iter(range(1000))
-        self.begin(lambda _below: next(count), presence_members=1)
+        self.begin(presence_members=1)
         (ann, ann_client), (bo, bo_client) = self.connect(), self.connect()
         self.join(ann, ann_client, "presence-chat", "1")
         bo.messages.clear()
@@ -210,11 +198,11 @@ class Effects(SubscribersTestCase):
         self.join(ann, ann_client, "presence-chat", "1")
         self.join(bo, bo_client, "presence-chat", "2")
         bo.messages.clear()
-        ann_client.gone()
+        ann_client.gone(1006)
         self.assertEqual([said["event"] for said in bo.said], ["pusher_internal:member_removed"])
-        bo_client.gone()
+        bo_client.gone(1006)
         self.assertEqual(list(self.registry.channels(self.app)), [])
-        self.assertEqual((self.subscribers._connected, self.liveness._slot_of), (set(), {}))
+        self.assertEqual((self.subscribers._connected, self.liveness._slot_of), ({}, {}))
         self.clock.pump([1] * 300)
         self.subscribers.stopService()
         self.assertEqual((ann.pings, ann.closes, bo.closes), (0, [], []))
@@ -222,7 +210,7 @@ class Effects(SubscribersTestCase):
     def test_silence(self) -> None:
         """Liveness: a silent client is pinged, then closed with 4201; one that was heard is not."""
         (dead, _), (alive, alive_client) = self.connect(), self.connect()
-        for _ in range(120 + GRACE + 30 + 5):
+        for _ in range(120 + LEEWAY + 30 + 5):
             self.clock.advance(1)
             alive_client.heard()
         self.assertEqual((dead.pings, [code for code, _ in dead.closes]), (1, [PONG_NOT_RECEIVED]))
@@ -233,6 +221,123 @@ class Effects(SubscribersTestCase):
         wires = [self.connect()[0] for _ in range(3)]
         self.subscribers.stopService()
         self.assertEqual([wire.closes for wire in wires], [[(SHUTTING_DOWN, "Server is shutting down")]] * 3)
+
+
+class AuthorizedConnections(SubscribersTestCase):
+    """Authorized connections: clients that the app has not vouched for are sent away."""
+
+    TEXT = "Connection not authorized within timeout"
+
+    def setUp(self) -> None:
+        """Start a node whose app wants them, within ten seconds."""
+        self.begin(authorized_connections=True, authorization_timeout=10)
+
+    def closes(self, client: Client) -> list[tuple[int, str]]:
+        """Give the codes and reasons a client was closed with."""
+        return [(code.number, reason) for code, reason in client.wire.closes]
+
+    def test_nobody_vouches(self) -> None:
+        """Authorized connections: in time a client is told why, and closed with 4009; public channels do not help."""
+        client = Client(self.node)
+        client.subscribe("news")
+        client.heard()
+        self.clock.advance(9.9)
+        self.assertEqual((client.heard(), self.closes(client)), ([], []))
+        self.clock.advance(0.1)
+        self.assertEqual(client.heard(), [("pusher:error", {"code": 4009, "message": self.TEXT})])
+        self.assertEqual(self.closes(client), [(4009, self.TEXT)])
+
+    def test_spared(self) -> None:
+        """Authorized connections: who signed in, or is on a private or presence channel in time, stays."""
+        signed_in, private, member = Client(self.node), Client(self.node), Client(self.node)
+        self.clock.advance(9)
+        signed_in.sign_in("7")
+        private.subscribe("private-a")
+        member.subscribe("presence-a", "7")
+        self.clock.advance(20)
+        self.assertEqual([self.closes(client) for client in (signed_in, private, member)], [[], [], []])
+
+    def test_too_late(self) -> None:
+        """Authorized connections: a refused sign-in is none."""
+        client = Client(self.node)
+        client.receive(say("pusher:signin", {"auth": f"{KEY}:00", "user_data": '{"id":"7"}'}))
+        self.clock.advance(10)
+        self.assertEqual(len(self.closes(client)), 1)
+
+    def test_off(self) -> None:
+        """Authorized connections: off by default, and then nobody is sent away."""
+        self.begin()
+        client = Client(self.node)
+        self.clock.advance(100)
+        self.assertEqual(self.closes(client), [])
+
+    def test_gone(self) -> None:
+        """Authorized connections: no call is left waiting for a client that has gone, before its time or after it."""
+        waiting = len(self.clock.getDelayedCalls())
+        early, late = Client(self.node), Client(self.node)
+        early.go()
+        self.clock.advance(10)
+        late.go(4009)
+        self.assertEqual(len(self.clock.getDelayedCalls()), waiting)
+        self.clock.advance(10)
+        self.assertEqual((len(self.closes(early)), len(self.closes(late))), (0, 1))
+
+
+class Occurrences(SubscribersTestCase):
+    """Webhooks of our own kinds: connections opened and closed."""
+
+    def told(self) -> list[Json]:
+        """Give what was told of connections."""
+        return self.node.told("connection_opened", "connection_closed")
+
+    def test_opened_and_closed(self) -> None:
+        """connection_opened and _closed: socket id, when, and the close code; each exactly once."""
+        self.clock.advance(1000.5)
+        client = Client(self.node)
+        self.clock.advance(2)
+        client.subscribe("news")
+        client.go(4201)
+        opened = {"name": "connection_opened", "channel": "", "socket_id": "0.1", "time_ms": 1_000_500}
+        closed = {"name": "connection_closed", "channel": "", "socket_id": "0.1", "time_ms": 1_002_500, "code": 4201}
+        self.assertEqual(self.told(), [opened, closed])
+
+    def test_user(self) -> None:
+        """connection_closed: the user is named if he signed in."""
+        client = Client(self.node)
+        client.sign_in("7")
+        client.go()
+        opened, closed = self.told()
+        self.assertNotIn("user_id", opened)
+        self.assertEqual((closed["user_id"], closed["code"]), ("7", 1000))
+
+    def test_refused(self) -> None:
+        """connection_opened: one that was refused was never open."""
+        self.refuse("nonsense", "7")
+        self.refuse(KEY, "3")
+        self.assertEqual(self.told(), [])
+
+    def test_client_event(self) -> None:
+        """Webhooks, event types: each client event that was accepted is told, its data always a string."""
+        client = Client(self.node)
+        client.subscribe("private-a")
+        client.subscribe("presence-a", "7")
+        client.receive(say("client-a", {"x": 1}, channel="private-a"))
+        client.receive(say("client-b", "text", channel="presence-a"))
+        client.receive(say("client-c", {}, channel="private-b"))
+        event = {"name": "client_event", "socket_id": client.socket_id}
+        self.assertEqual(
+            self.node.told("client_event"),
+            [
+                {**event, "channel": "private-a", "event": "client-a", "data": '{"x": 1}'},
+                {**event, "channel": "presence-a", "event": "client-b", "data": "text", "user_id": "7"},
+            ],
+        )
+
+    def test_app_events(self) -> None:
+        """Webhooks, event types: what the app itself publishes it is not told."""
+        Client(self.node).subscribe("news")
+        self.registry.publish(self.app, "news", "client-a", "{}", None)
+        self.assertEqual(self.node.told("client_event"), [])
 
 
 class Tracing(SubscribersTestCase):
@@ -248,7 +353,7 @@ class Tracing(SubscribersTestCase):
             _, client = self.connect()
             for text in texts:
                 client.receive(text)
-            client.gone()
+            client.gone(1006)
         lines = [event["log_format"].format(**event) for event in logs]
         return "\n".join(lines)
 
@@ -261,7 +366,7 @@ class Tracing(SubscribersTestCase):
                 f"192.0.2.1:50000 <- {codec.established('1234.1234', 120).text.decode()}",
                 '192.0.2.1:50000 -> {"event": "pusher:subscribe", "data": {"channel": "news"}}',
                 '192.0.2.1:50000 <- {"event":"pusher_internal:subscription_succeeded","channel":"news","data":"{}"}',
-                "192.0.2.1:50000 gone",
+                "192.0.2.1:50000 gone with 1006",
             ],
         )
 
@@ -305,11 +410,16 @@ class Tracing(SubscribersTestCase):
         """Pings and closes are logged, and done."""
         wire, _ = self.connect()
         with capturedLogs() as logs:
-            self.clock.pump([1] * (120 + GRACE + 30 + 5))
+            self.clock.pump([1] * (120 + LEEWAY + 30 + 5))
         lines = [event["log_format"].format(**event) for event in logs]
+        error = '{"event":"pusher:error","data":{"code":4201,"message":"Pong reply not received in time"}}'
         self.assertEqual(
             lines,
-            ["192.0.2.1:50000 <- PING", "192.0.2.1:50000 <- CLOSE 4201 Pong reply not received in time"],
+            [
+                "192.0.2.1:50000 <- PING",
+                f"192.0.2.1:50000 <- {error}",
+                "192.0.2.1:50000 <- CLOSE 4201 Pong reply not received in time",
+            ],
         )
         self.assertEqual((wire.pings, len(wire.closes)), (1, 1))
 

@@ -20,13 +20,10 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from slanger.brokers.alone import Alone
-from slanger.domain.apps import App, Apps
+from slanger.domain.apps import App
 from slanger.protocol.messages import Message
-from slanger.services.liveness import Liveness
-from slanger.services.registry import ChannelRegistry
-from slanger.services.subscribers import Subscribers
 from slanger.transports.websocket import WebSocketFactory
+from tests.builders import MemoryNode
 from tests.server import KEY, SECRET
 
 APP = App(key=KEY, secret=SECRET)
@@ -132,15 +129,11 @@ class WebSocketTestCase(SynchronousTestCase):
 
     def serve(self, app: App) -> None:
         """Serve an app."""
-        self.app = app
-        self.registry = ChannelRegistry(Alone())
-        liveness = Liveness(self.clock, 120, 30)
-        liveness.startService()
         numbers = iter(range(1, 1000))
-        subscribers = Subscribers(
-            Apps([app]), self.registry, liveness, self.clock, lambda below: next(numbers), activity_timeout=120
-        )
-        self.factory = WebSocketFactory(subscribers, self.clock)
+        self.app = app
+        self.node = MemoryNode(app, clock=self.clock, random_below=lambda below: next(numbers))
+        self.registry = self.node.registry
+        self.factory = WebSocketFactory(self.node.subscribers, self.clock)
 
     def connect(self, path: str = f"/app/{KEY}?protocol=7") -> Client:
         """Connect a client, and take its `connection_established`."""
@@ -162,7 +155,7 @@ class WebSocketTestCase(SynchronousTestCase):
 
     def publish(self, data: str, channel: str = "news") -> None:
         """Send an event to a channel."""
-        self.registry.publish(self.app, channel, "price", data)
+        self.registry.publish(self.app, channel, "price", data, None)
 
     def end_turn(self) -> None:
         """Let the reactor begin its next turn."""

@@ -79,9 +79,22 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_key_with_hyphen(self) -> None:
         """URL: any key that a path may hold will do; Slanger knew no hyphens."""
-        for key, path in (("my-own-key", "my-own-key"), ("a~b.c_d", "a~b.c_d"), ("a@b", "a%40b"), ("a@b", "a@b")):
+        for key, path in (
+            ("my-own-key", "my-own-key"),
+            ("a~b.c_d", "a~b.c_d"),
+            ("a@b", "a%40b"),
+            ("a@b", "a@b"),
+        ):
             self.serve(App(key=key, secret=SECRET))
             self.assert_established(f"/app/{path}?protocol=7")
+
+    def test_key_with_semicolon(self) -> None:
+        """URL: a semicolon is a character of the key like any other."""
+        self.serve(App(key="a;b", secret=SECRET))
+        client = Client(self.factory, "/app/a%3Bb?protocol=7")
+        client.say(client.handshake.replace(b"a%3Bb", b"a;b"))
+        self.end_turn()
+        self.assertEqual([each["event"] for each in client.messages()], ["pusher:connection_established"])
 
     def test_unknown_key(self) -> None:
         """Close codes: an unknown key is told in an error object and in the close frame, code 4001."""
@@ -124,10 +137,11 @@ class HandshakeTests(WebSocketTestCase):
         self.assertEqual(response.headers["Sec-WebSocket-Protocol"], "pusher-channels-protocol-7")
 
     def test_foreign_origin(self) -> None:
-        """WebSocket handshake: pages of any origin may connect."""
-        client = Client(self.factory, f"/app/{KEY}")
-        client.say(client.handshake.replace(b"Host:", b"Origin: https://shop.example\r\nHost:"))
-        self.assertIn(b"101 Switching Protocols", client.transport.value())
+        """WebSocket handshake: pages of any origin may connect, and those that have none of their own."""
+        for origin in (b"https://shop.example", b"null", b"file://", b"capacitor://localhost", b"app://."):
+            client = Client(self.factory, f"/app/{KEY}")
+            client.say(client.handshake.replace(b"Host:", b"Origin: " + origin + b"\r\nHost:"))
+            self.assertIn(b"101 Switching Protocols", client.transport.value(), origin)
 
     def test_cut_in_pieces(self) -> None:
         """HTTP: a handshake may come byte by byte."""

@@ -9,7 +9,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from slanger.interfaces import IConnected, ISubscribers, IWire
-from slanger.protocol.errors import PONG_NOT_RECEIVED, SHUTTING_DOWN
+from slanger.protocol.errors import PONG_NOT_RECEIVED, SHUTTING_DOWN, ConnectionRefused
 from slanger.transports.websocket import INTERNAL_ERROR, MESSAGE_BYTES, UNSUPPORTED_DATA, WebSocketFactory, frame
 from tests.server import KEY
 from tests.transports.client import Client, WebSocketTestCase, close_of, message, text, written
@@ -27,13 +27,17 @@ class Recorder:
         self.wires: list[IWire] = []
         self.received: list[bytes] = []
         self.signs_of_life = 0
-        self.gone_times = 0
+        self.gone_with: list[int] = []
 
     def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
         """Let a client in."""
         self.wires.append(wire)
         self._fail("connect")
         return self
+
+    def turned_away(self, wire: IWire, refusal: ConnectionRefused) -> None:
+        """Nobody is turned away here."""
+        raise refusal
 
     def receive(self, text: bytes) -> None:
         """Note a message."""
@@ -44,9 +48,9 @@ class Recorder:
         """Note a sign of life."""
         self.signs_of_life += 1
 
-    def gone(self) -> None:
+    def gone(self, code: int) -> None:
         """Note the end."""
-        self.gone_times += 1
+        self.gone_with.append(code)
         self._fail("gone")
 
     def _fail(self, what: str) -> None:
@@ -231,7 +235,7 @@ class FaultTests(RecordedTestCase):
         client = self.record("gone")
         client.leave()
         self.assert_one_fault()
-        self.assertEqual(self.recorder.gone_times, 1)
+        self.assertEqual(self.recorder.gone_with, [1006])
 
     def test_autobahn(self) -> None:
         """One bad client hurts itself at most: a fault anywhere below is logged once, and drops the connection."""
@@ -250,9 +254,23 @@ class FaultTests(RecordedTestCase):
         client = self.record()
         self.recorder.wires[0].close(SHUTTING_DOWN, "bye")
         client.send(Frame(Opcode.CLOSE, Close(4200, "").serialize()))
-        self.assertEqual(self.recorder.gone_times, 0)
+        self.assertEqual(self.recorder.gone_with, [])
         client.leave()
-        self.assertEqual(self.recorder.gone_times, 1)
+        self.assertEqual(self.recorder.gone_with, [4200])
+
+    def test_gone_with(self) -> None:
+        """Interfaces: `gone` tells the close code: the client's, the server's, or 1006 where there was none."""
+        client = self.record()
+        client.send(Frame(Opcode.CLOSE, Close(4123, "").serialize()))
+        client.leave()
+        self.assertEqual(self.recorder.gone_with, [4123])
+        client = self.record()
+        client.leave()
+        self.assertEqual(self.recorder.gone_with, [1006])
+        client = self.record()
+        self.recorder.wires[0].close(PONG_NOT_RECEIVED, "gone")
+        client.leave()
+        self.assertEqual(self.recorder.gone_with, [PONG_NOT_RECEIVED.number])
 
 
 class SendingTests(RecordedTestCase):

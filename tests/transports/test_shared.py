@@ -96,10 +96,13 @@ class ChoiceTests(SynchronousTestCase):
             self.assert_side(b"GET " + path + b" HTTP/1.1\r\n", self.websockets, self.rest)
 
     def test_rest(self) -> None:
-        """One port: everything else is the API's, `/app/` in its query included."""
+        """One port: everything else is the API's, `/app/` in its query or in its own paths included."""
         for line in (
             b"GET /apps/3/channels",
             b"POST /apps/3/events?name=/app/",
+            b"POST /apps/app/events",
+            b"GET /apps/1/channels/app/users",
+            b"POST /users/app/terminate_connections",
             b"GET /app",
             b"\x16\x03\x01",
             b"\r",
@@ -171,7 +174,7 @@ class BothTests(WebSocketTestCase):
     def setUp(self) -> None:
         """Put both on one port."""
         super().setUp()
-        site = ApiSite(Api(Apps([APP]), self.registry, self.clock), self.clock)
+        site = ApiSite(Api(Apps([APP]), self.registry, self.node.users, self.clock), self.clock)
         self.port = SharedPort(self.factory, site, self.clock)
 
     def test_websocket(self) -> None:

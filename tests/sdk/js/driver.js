@@ -79,14 +79,26 @@ function watchChannel(client, channel) {
 }
 
 // What the app's own server would do, done here by the official SDK.
-// auth: {key, secret, encryptionMasterKeyBase64, presence: {user_id, user_info}}
-function authorization({ key, secret, encryptionMasterKeyBase64, presence }) {
+// auth: {key, secret, encryptionMasterKeyBase64, presence: {user_id, user_info}, user: {id, user_info, watchlist}}
+function authorization({ key, secret, encryptionMasterKeyBase64, presence, user }) {
   const sdk = new PusherServer({ appId: "1", key, secret, encryptionMasterKeyBase64, cluster: "none" });
   const customHandler = ({ socketId, channelName }, callback) => {
     const member = channelName.startsWith("presence-") ? presence : undefined;
     callback(null, sdk.authorizeChannel(socketId, channelName, member));
   };
-  return { channelAuthorization: { customHandler } };
+  const signIn = ({ socketId }, callback) => callback(null, sdk.authenticateUser(socketId, user));
+  return { channelAuthorization: { customHandler }, userAuthentication: { customHandler: signIn } };
+}
+
+// The library's own listener comes first: by then the user's inbox exists, which no list of channels shows.
+function watchUser(client, { connection, user }) {
+  connection.bind("message", ({ event, data }) => {
+    if (event !== "pusher:signin_success") return;
+    watchChannel(client, user.serverToUserChannel);
+    report(client, "user", event, null, data);
+  });
+  watch(user, (event, data) => report(client, "user", event, null, data));
+  watch(user.watchlist, (event, data) => report(client, "watchlist", event, null, data));
 }
 
 function echoChannel(client, kind, channel) {
@@ -96,7 +108,8 @@ function echoChannel(client, kind, channel) {
 
 const commands = {
   // library: "pusher-js", another of its builds, or "echo"; key and options: those of its constructor
-  async connect({ client, library, key, options, auth }) {
+  // signin: whether to sign in at once, before there is a connection
+  async connect({ client, library, key, options, auth, signin }) {
     if (clients.has(client)) throw new Error(`client ${client} exists`);
     const Pusher = builds[library === "echo" ? "pusher-js" : library]();
     const settings = { cluster: "", ...authorization(auth), ...options };
@@ -112,14 +125,24 @@ const commands = {
     watch(entry.pusher.connection, (event, data) => {
       if (event !== "message") report(client, "connection", event, null, data);
     });
+    watchUser(client, entry.pusher);
+    if (signin) entry.pusher.signin();
+  },
+  signin({ client }) {
+    find(client).pusher.signin();
   },
   disconnect({ client }) {
     find(client).pusher.disconnect();
     clients.delete(client);
   },
   state({ client }) {
-    const { connection } = find(client).pusher;
-    return { state: connection.state, socket_id: connection.socket_id, activity_timeout: connection.activityTimeout };
+    const { connection, user } = find(client).pusher;
+    return {
+      state: connection.state,
+      socket_id: connection.socket_id,
+      activity_timeout: connection.activityTimeout,
+      user_id: user.user_data?.id,
+    };
   },
   // what a browser tells when the network is back: who waits to connect again waits no longer
   online() {
@@ -145,6 +168,9 @@ const commands = {
     members.each((member) => (info[member.id] = member.info));
     return { count: members.count, info, me: members.me };
   },
+  subscription_count({ client, channel }) {
+    return channelOf(client, channel).subscriptionCount;
+  },
 
   // Laravel Echo. kind: channel, private, encryptedPrivate or join; channel: its name without prefix
   listen({ client, kind, channel, events = [], whispers = [] }) {
@@ -166,6 +192,11 @@ const commands = {
   async sdk({ server, call, args }) {
     const value = await new PusherServer(server)[call](...args);
     return typeof value?.json === "function" ? value.json() : value;
+  },
+  // headers: with lower-case names; the value is what a genuine webhook says
+  webhook({ server, headers, body }) {
+    const hook = new PusherServer(server).webhook({ headers, rawBody: body });
+    return hook.isValid() ? hook.getData() : null;
   },
 
   // A page in a browser
