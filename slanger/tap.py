@@ -28,6 +28,7 @@ from slanger.protocol.names import REQUEST_BODY_BYTES
 from slanger.services.counts import SubscriptionCounts
 from slanger.services.listening import Listening
 from slanger.services.liveness import Liveness
+from slanger.services.memory import Memory
 from slanger.services.node import Node
 from slanger.services.posting import Poster
 from slanger.services.registry import ChannelRegistry
@@ -203,8 +204,9 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     body_bytes = max(REQUEST_BODY_BYTES, *(app.body_bytes for app in settings.apps))
     rest = ApiSite(Api(apps, registry, users, reactor, body_bytes), reactor)
     node = MultiService()
+    memory = Memory(reactor, lambda: len(registry) + len(subscribers))
     ports = _ports(settings, reactor, websockets, rest)
-    for service in (Greeting(settings), webhooks, counts, registry, users, liveness, subscribers, *ports):
+    for service in (Greeting(settings), webhooks, counts, registry, users, liveness, subscribers, memory, *ports):
         service.setServiceParent(node)
     return node
 

@@ -10,6 +10,7 @@
 `posting`      the HTTP client under it
 `grace`        news of an end, held back
 `liveness`     who has been silent for too long
+`memory`       memory given back after many have gone
 `trace`        frames in and out to the log
 `listening`    a port that is listened on
 `node`         what the broker says, passed to whom it concerns

@@ -137,6 +137,10 @@ class ChannelRegistry(Service):
         """Count this node's subscribers on a channel."""
         return self._table(app).count(channel)
 
+    def __len__(self) -> int:
+        """Count the channels of all apps."""
+        return sum(map(len, self._channels.values()))
+
     # Inside
 
     def _table(self, app: App) -> Channels[ISubscriber]:

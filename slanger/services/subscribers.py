@@ -187,6 +187,10 @@ class Subscribers(Service):
         self._liveness.forget(subscriber)
         self._tell("connection_closed", subscriber, code=code)
 
+    def __len__(self) -> int:
+        """Count the connections."""
+        return len(self._connected)
+
     def stopService(self) -> None:
         """Send everybody away; they come back at once, to this server's successor or to another node."""
         super().stopService()
