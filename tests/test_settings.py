@@ -275,6 +275,11 @@ class FaultTests(SettingsTestCase):
         self.assert_fault(words, REQUIRED, {"SLANGER_CLIENT_EVENT": "no"})
         self.assert_fault(("SLANGER_XYZZY",), REQUIRED, {"SLANGER_XYZZY": "1"})
 
+    def test_kubernetes(self) -> None:
+        """Environment: what Kubernetes sets for a service called slanger is none of ours, and no fault."""
+        names = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_WS", "PORT", "PORT_8080_TCP_ADDR")
+        self.read(None, **{f"SLANGER_{name}": "tcp://10.0.0.1:8080" for name in names})
+
     def test_redis_url(self) -> None:
         """Command line: a URL of Redis is one of those it is met by, or `none`."""
         for url in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ LARGEST = 10**9
 """The largest number any option takes."""
 
 _PREFIX = "SLANGER_"
+_KUBERNETES = re.compile(r"SLANGER_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)")
+"""What Kubernetes sets by itself where a service is called slanger."""
+
 _STATES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _DEFAULTS: Mapping[str, str | bool | None] = {
     **{option.name: option.default for option in OPTIONS},
@@ -44,7 +48,7 @@ def environment(variables: Mapping[str, str]) -> Source:
     """
     names = {name: _variable(name) for name in _DEFAULTS}
     for unknown in sorted(set(variables).difference(names.values())):
-        if unknown.startswith(_PREFIX):
+        if unknown.startswith(_PREFIX) and not _KUBERNETES.match(unknown):
             near = difflib.get_close_matches(unknown, names.values(), 1)
             raise StartupFault(f"{unknown}: no such option{f'; did you mean {near[0]}?' if near else ''}")
     return Source({name: variables.get(variable) for name, variable in names.items()}, _variable)
