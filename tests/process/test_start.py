@@ -145,7 +145,7 @@ class FaultTests(ProcessTestCase):
             self.assertIn(each, ended.stderr)
         self.assertNotIn("Traceback", ended.stderr)
         self.assertNotIn(SECRET, ended.stderr + ended.stdout)
-        self.assertFalse(pid_file.exists())
+        wait_for("the end of the pid file", lambda: not pid_file.exists())  # a daemon tells first, then removes it
 
     def test_taken_port(self) -> None:
         """Start: a port that is taken."""
