@@ -20,7 +20,7 @@ from tests.process.running import Foreground, ProcessTestCase, ask, read
 from tests.server import KEY, PATIENCE, SECRET, Server, free_port, wait_for
 
 HALF_A_CLIENT = """
-import socket, sys, time
+import signal, socket, sys
 connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 connection.sendall(
     b"GET /app/%s?protocol=7 HTTP/1.1\\r\\nHost: localhost\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
@@ -31,7 +31,7 @@ connection.sendall(b"\\x81" + bytes([0x80 | len(message)]) + bytes(4) + message 
 while b"subscription_succeeded" not in connection.recv(4096):
     pass
 print("subscribed", flush=True)
-time.sleep(60)
+signal.pause()  # until it is killed
 """
 """A client that subscribes, and stops in the middle of its next frame."""
 

@@ -60,6 +60,13 @@ class Echo(ClientTestCase):
         self.laravel.trigger([channel], r"App\Events\OrderShipped", {"id": 7})
         self.assertEqual(echo.expect("OrderShipped"), {"id": 7})
 
+    def test_reverb(self) -> None:
+        """Connection: an Echo that was set up for Reverb is served as it is."""
+        echo, channel = self.echo(broadcaster="reverb"), fresh("orders")
+        echo.listen("private", channel, ["OrderShipped"])
+        self.laravel.trigger([f"private-{channel}"], r"App\Events\OrderShipped", {"id": 8})
+        self.assertEqual(echo.expect("OrderShipped"), {"id": 8})
+
     def test_private(self) -> None:
         """Event: Echo hears an event on a private channel, and one with a name of its own (`broadcastAs`)."""
         echo, channel = self.echo(), fresh("orders.1")
