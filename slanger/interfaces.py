@@ -159,7 +159,10 @@ class INode(Interface):
         """Close this node's connections that signed in as this user."""
 
     def happened(app: App, occurrence: Occurrence) -> None:
-        """Tell the app of something that concerns the whole cluster; called on one node of it."""
+        """Tell the app of something that concerns the whole cluster; called on one node of it.
+
+        Who comes back in time was never gone: the broker holds endings back ("Webhooks", delays).
+        """
 
     def channels(app: App) -> Iterable[str]:
         """Name the channels that this node has subscribers on."""
@@ -182,6 +185,15 @@ class IBroker(Interface):
 
     def close(app: App, channel: str) -> None:
         """Learn that this node's last subscriber left a channel."""
+
+    def recount(app: App, channel: str) -> None:
+        """Learn that the number of this node's subscribers on a channel changed otherwise."""
+
+    def watch(app: App, channel: str) -> None:
+        """Learn that this node wants to hear who comes and goes on a channel, with or without subscribers on it."""
+
+    def unwatch(app: App, channel: str) -> None:
+        """Learn that it wants that no more."""
 
     def publish(app: App, channel: str, message: Message, exclude: str | None) -> None:
         """Send an event to the other nodes; this node's subscribers have it already."""
@@ -218,3 +230,6 @@ class IBroker(Interface):
 
     def users(app: App, channel: str) -> Deferred[Sequence[str]]:
         """Answer `IRegistry.users`."""
+
+    def cut_off_since() -> float | None:
+        """Tell since when, in seconds of the clock, this node is cut off from its peers; None where it is not."""

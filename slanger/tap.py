@@ -6,7 +6,7 @@ import os
 import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.endpoints import SSL4ServerEndpoint, serverFromString
@@ -20,6 +20,7 @@ from slanger import __version__
 from slanger.api.endpoint import Api
 from slanger.api.site import ApiSite
 from slanger.brokers.alone import Alone
+from slanger.brokers.redis.root import Root
 from slanger.certificates import read_certificate
 from slanger.domain.apps import Apps
 from slanger.domain.cache import EventCache
@@ -46,6 +47,12 @@ from slanger.settings import (
 )
 from slanger.transports.shared import SharedPort
 from slanger.transports.websocket import MESSAGE_BYTES, WebSocketFactory
+
+if TYPE_CHECKING:
+    from slanger.brokers.redis.broker import RedisBroker
+
+ORIGINS = 16**15
+"""Names a process may have among all that ever shared a Redis."""
 
 BANNER = r"""
     .d8888b.  888
@@ -154,13 +161,8 @@ class Greeting(Service):
         """Print the banner."""
         super().privilegedStartService()
         self._log.info("{banner}\nslanger {version}", banner=BANNER, version=__version__)
-        if self._settings.redis_url is None:
+        if self._settings.redis is None:
             self._log.info("This node is alone, as --redis-url none asks")
-        else:
-            self._log.warn(
-                "This node is ALONE: this version of slanger joins no Redis yet, so other nodes do not hear it."
-                " It serves its own subscribers in full; --redis-url none says that this is meant"
-            )
 
 
 def makeService(options: Options) -> IService:
@@ -180,7 +182,7 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     :param random_below: its entropy; makes socket ids.
     """
     apps = Apps(settings.apps)
-    broker = Alone(reactor, EventCache(settings.cache_ttl, settings.cache_bytes))
+    broker = _broker(settings, reactor, random_below)
     webhooks = Webhooks(reactor, Poster(reactor), random.random)
     counts = SubscriptionCounts(broker, webhooks, reactor)
     registry = ChannelRegistry(broker, counts, webhooks)
@@ -202,13 +204,38 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
         subscribers, reactor, max(MESSAGE_BYTES, *(app.message_bytes for app in settings.apps))
     )
     body_bytes = max(REQUEST_BODY_BYTES, *(app.body_bytes for app in settings.apps))
-    rest = ApiSite(Api(apps, registry, users, reactor, body_bytes), reactor)
+    rest = ApiSite(Api(apps, registry, users, reactor, body_bytes, broker.cut_off_since), reactor)
     node = MultiService()
     memory = Memory(reactor, lambda: len(registry) + len(subscribers))
     ports = _ports(settings, reactor, websockets, rest)
+    if IService.providedBy(broker):
+        broker.setServiceParent(node)
     for service in (Greeting(settings), webhooks, counts, registry, users, liveness, subscribers, memory, *ports):
         service.setServiceParent(node)
     return node
+
+
+def _broker(settings: Settings, reactor: IReactorTime, random_below: Callable[[int], int]) -> Alone | RedisBroker:
+    """Make what ties this node to its peers."""
+    cache = EventCache(settings.cache_ttl, settings.cache_bytes)
+    if settings.redis is None:
+        return Alone(reactor, cache)
+    from slanger.brokers.redis.broker import RedisBroker  # brings txredisapi, which installs a reactor
+    from slanger.brokers.redis.endpoints import redis_endpoint
+
+    origin = f"{random_below(ORIGINS):015x}"
+    root = Root(settings.redis_prefix, settings.redis.db, origin, settings.replay_events)
+    return RedisBroker(
+        address=settings.redis,
+        endpoint=redis_endpoint(settings.redis, reactor),
+        root=root,
+        clock=reactor,
+        apps=settings.apps,
+        cache=cache,
+        cache_ttl=settings.cache_ttl,
+        lease=settings.node_lease,
+        buffer_bytes=settings.publish_buffer_bytes,
+    )
 
 
 def _ports(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from slanger.brokers.redis.address import RedisAddress
 from slanger.domain.apps import App
 from slanger.faults import StartupFault
 from slanger.settings import (
@@ -40,6 +42,9 @@ NUMBERS = {
     "cache-bytes": 67108864,
     "cache-ttl": 1800,
     "watchlist-users": 100,
+    "node-lease": 6,
+    "replay-events": 10_000,
+    "publish-buffer-bytes": 32 * 1024 * 1024,
 }
 
 
@@ -56,6 +61,8 @@ def only_app(settings: Settings) -> App:
 
 def member(settings: Settings, name: str) -> object:
     """Find what an option became: it belongs to the node, or to the app."""
+    if name == "redis-url":
+        return settings.redis and settings.redis.text
     attribute = name.replace("-", "_")
     return getattr(settings, attribute) if hasattr(settings, attribute) else getattr(only_app(settings), attribute)
 
@@ -99,7 +106,11 @@ class DefaultTests(SettingsTestCase):
             apps=(App(key=KEY, secret=SECRET),),
             websocket=Address("0.0.0.0:8080", "0.0.0.0", 8080, None, tls=False),
             api=Address("0.0.0.0:4567", "0.0.0.0", 4567, None, tls=False),
-            redis_url="redis://127.0.0.1:6379/0",
+            redis=RedisAddress(text="redis://127.0.0.1:6379/0", hosts=(("127.0.0.1", 6379),)),
+            redis_prefix="slanger",
+            node_lease=6,
+            replay_events=10_000,
+            publish_buffer_bytes=32 * 1024 * 1024,
             tls_cert=None,
             tls_key=None,
             activity_timeout=120,
@@ -115,7 +126,16 @@ class DefaultTests(SettingsTestCase):
 
     def test_every_option_is_tested(self) -> None:
         """Command line: each option has a test here; a new one is missed by this."""
-        known = {"app-key", "secret", "secret-file", "app-id", "api-host", "websocket-host", "redis-url"}
+        known = {
+            "app-key",
+            "secret",
+            "secret-file",
+            "app-id",
+            "api-host",
+            "websocket-host",
+            "redis-url",
+            "redis-prefix",
+        }
         known |= {"tls-cert", "tls-key", "tls-ports", "config", "termination-code", "webhook-url", "webhook-events"}
         known |= {*NUMBERS}
         self.assertEqual({option.name for option in OPTIONS}, known)
@@ -136,7 +156,8 @@ class OrderTests(SettingsTestCase):
         for name, flag, environment in (
             ("app-key", "flag-key", "env-key"),
             ("app-id", "1", "2"),
-            ("redis-url", "redis://one", "rediss://user:word@two:1/5"),
+            ("redis-url", "redis://one", "rediss://two:1/5"),
+            ("redis-prefix", "one", "two"),
             ("tls-cert", "one.pem", "two.pem"),
         ):
             given = {**REQUIRED, name: flag}
@@ -281,18 +302,67 @@ class FaultTests(SettingsTestCase):
         self.read(None, **{f"SLANGER_{name}": "tcp://10.0.0.1:8080" for name in names})
 
     def test_redis_url(self) -> None:
-        """Command line: a URL of Redis is one of those it is met by, or `none`."""
-        for url in (
-            "redis://host",
-            "redis://:word@host:1/2",
-            "rediss://user:word@[::1]:6380/0",
-            "unix:///run/redis.sock",
-            "redis+sentinel://a:26379/main/0",
+        """Command line: a Redis by TCP, over TLS, by its socket, by its sentinels; or none."""
+        tls = RedisAddress(text="", tls=True, ca_file="/ca", cert_file="/cert", key_file="/key")
+        for url, text, expected in (
+            ("redis://host", "redis://host", RedisAddress(text="", hosts=(("host", 6379),))),
+            (
+                "redis://:w%40rd@host:1/2",
+                "redis://host:1/2",
+                RedisAddress(text="", hosts=(("host", 1),), password="w@rd", db=2),
+            ),
+            (
+                "rediss://user:word@[::1]:6380?ssl_ca_certs=/ca&ssl_certfile=/cert&ssl_keyfile=/key",
+                "rediss://[::1]:6380",
+                replace(tls, hosts=(("::1", 6380),), username="user", password="word"),
+            ),
+            (
+                "unix:///run/redis.sock?db=3",
+                "unix:///run/redis.sock",
+                RedisAddress(text="", path="/run/redis.sock", db=3),
+            ),
+            (
+                "redis+sentinel://:word@a,b:7/main/4?sentinel_username=me&sentinel_password=too",
+                "redis+sentinel://a,b:7/main/4",
+                RedisAddress(
+                    text="",
+                    hosts=(("a", 26379), ("b", 7)),
+                    master="main",
+                    password="word",
+                    sentinel_username="me",
+                    sentinel_password="too",
+                    db=4,
+                ),
+            ),
         ):
-            self.assertEqual(self.read({"redis-url": url}).redis_url, url)
-        self.assertIsNone(self.read({"redis-url": "none"}).redis_url)
-        for url in ("host", "http://host", "redis:", "redis://", "redis://:6379", "redis://h:x", "unix:", "redis://[x"):
-            self.assert_fault(("--redis-url", "redis://HOST:6379/0"), {**REQUIRED, "redis-url": url})
+            self.assertEqual(self.read({"redis-url": url}).redis, replace(expected, text=text))
+        self.assertIsNone(self.read({"redis-url": "none"}).redis)
+
+    def test_bad_redis_url(self) -> None:
+        """Command line: any other URL is one sentence with the forms there are."""
+        for url in (
+            "host",
+            "http://host",
+            "redis:",
+            "redis://",
+            "redis://:6379",
+            "redis://h:x",
+            "redis://h:0",
+            "redis://h/one",
+            "redis://h/1/2",
+            "redis://h?db=1",
+            "unix:",
+            "unix://host/path",
+            "redis+sentinel://a:26379",
+            "redis://[x",
+        ):
+            self.assert_fault(("--redis-url", "redis://[USER:PASSWORD@]HOST"), {**REQUIRED, "redis-url": url})
+
+    def test_redis_prefix(self) -> None:
+        """Command line: a prefix that could be taken for something else is refused."""
+        self.assertEqual(self.read({"redis-prefix": "my.chat-2:a"}).redis_prefix, "my.chat-2:a")
+        for prefix in ("a b", "a*", "{a}"):
+            self.assert_fault(("--redis-prefix", "letters"), {**REQUIRED, "redis-prefix": prefix})
 
     def test_termination_code(self) -> None:
         """Command line: the close code of terminated connections is one of two, by flag or environment."""

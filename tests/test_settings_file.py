@@ -23,6 +23,7 @@ TEXTS = {
     "api-host": ("one:1", "two:2", "three:3"),
     "websocket-host": ("one:1", "two:2", "three:3"),
     "redis-url": ("redis://one", "redis://two", "redis://three"),
+    "redis-prefix": ("one", "two", "three"),
     "tls-cert": ("one.pem", "two.pem", "three.pem"),
     "tls-key": ("one.pem", "two.pem", "three.pem"),
     "tls-ports": ("api", "websocket", "both"),
@@ -93,7 +94,7 @@ class OptionTests(FileTestCase):
     def test_every_option_of_the_node(self) -> None:
         """Settings file: every option of the node may stand in it, numbers as numbers."""
         for option in OF_NODE:
-            attribute = option.name.replace("-", "_").removesuffix("_host")
+            attribute = option.name.replace("-", "_").removesuffix("_host").removesuffix("_url")
             cert = 'tls-cert = "c.pem"\n' if option.name in ("tls-key", "tls-ports") else ""
             if option.number:
                 self.assertEqual(getattr(self.read(f"{option.name} = 7\n{APP}"), attribute), 7)
@@ -215,7 +216,7 @@ class OrderTests(FileTestCase):
             if option.name == "tls-ports":
                 self.assertEqual((settings.websocket.tls, settings.api.tls), ((False, True), (True, False))[winner])
                 continue
-            found = getattr(settings, option.name.replace("-", "_").removesuffix("_host"))
+            found = getattr(settings, option.name.replace("-", "_").removesuffix("_host").removesuffix("_url"))
             self.assertEqual(str(getattr(found, "text", found)), values[winner], option.name)
 
 
@@ -372,7 +373,9 @@ class FaultTests(FileTestCase):
         self.assert_fault(f'api-host = "a:b:c"\n{APP}', ": api-host", "'a:b:c'", "HOST:PORT")
         self.assert_fault(f'tls-ports = "none"\n{APP}', ": tls-ports", "'none'", "both, websocket, api")
         self.assert_fault(f'tls-key = "k.pem"\n{APP}', ": tls-key", "--tls-cert")
-        text = self.assert_fault(f'redis-url = "http://u:hunter2@h"\n{APP}', ": redis-url", "redis://HOST:6379/0")
+        text = self.assert_fault(
+            f'redis-url = "http://u:hunter2@h"\n{APP}', ": redis-url", "redis://[USER:PASSWORD@]HOST"
+        )
         self.assertNotIn("hunter2", text)
         for key in ("a/b", "a:b", "a b", "é"):
             self.assert_fault(APP.replace("shop-key", key), "apps[0].key", repr(key), "expected")
@@ -514,7 +517,9 @@ class ExplainTests(FileTestCase):
         """Check: which ports speak TLS, and that the node is alone on purpose."""
         node = 'tls-cert = "c.pem"\ntls-ports = "api"\nredis-url = "none"\napi-host = ":9"\n'
         said = self.read(node + APP).explain().splitlines()
-        self.assertEqual(said[:3], ["WebSockets on 0.0.0.0:8080", "REST API on :9 with TLS", "broker: alone"])
+        self.assertEqual(
+            said[:3], ["WebSockets on 0.0.0.0:8080", "REST API on :9 with TLS", "broker: none: this node is alone"]
+        )
 
     def test_webhooks(self) -> None:
         """Check: where the app is told, of what, of which channels, and whether several at once."""

@@ -28,6 +28,7 @@ class Api:
 
     :param clock: the time of day; signatures expire by it.
     :param body_bytes: bytes of one body, at most.
+    :param cut_off_since: see `IBroker.cut_off_since`.
     """
 
     apps: Apps
@@ -35,6 +36,7 @@ class Api:
     users: IUsers
     clock: IReactorTime
     body_bytes: int = REQUEST_BODY_BYTES
+    cut_off_since: Callable[[], float | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from slanger.brokers.occurrences import LocalOccurrences
 from slanger.domain.apps import App
 from slanger.domain.cache import CachedEvent, EventCache
 from slanger.domain.channels import Counts
@@ -37,20 +38,31 @@ class Alone:
         self._cache = cache
         self._rosters: dict[tuple[str, str], Roster] = {}
         self._missed: dict[tuple[str, str], float] = {}
+        self._occurrences = LocalOccurrences(clock)
 
     def attach(self, node: INode) -> None:
         """Learn which node to speak to."""
         self._node = node
+        self._occurrences.node = node
 
     def open(self, app: App, channel: str) -> None:
         """Learn that a channel is occupied. On a presence channel its roster tells: that is before anyone is added."""
         if not is_presence(channel):
-            self._node.happened(app, Occurrence(name="channel_occupied", channel=channel))
+            self._occurrences.began(app, Occurrence(name="channel_occupied", channel=channel))
 
     def close(self, app: App, channel: str) -> None:
         """Learn that a channel is vacated. On a presence channel its roster tells: that is after the last has gone."""
         if not is_presence(channel):
-            self._node.happened(app, Occurrence(name="channel_vacated", channel=channel))
+            self._occurrences.ended(app, Occurrence(name="channel_vacated", channel=channel))
+
+    def recount(self, app: App, channel: str) -> None:
+        """Nobody else counts."""
+
+    def watch(self, app: App, channel: str) -> None:
+        """This node hears of everyone."""
+
+    def unwatch(self, app: App, channel: str) -> None:
+        """This node hears of everyone."""
 
     def publish(self, app: App, channel: str, message: Message, exclude: str | None) -> None:
         """Nobody else listens."""
@@ -62,10 +74,10 @@ class Alone:
             text = f"Presence channel {channel} is full: at most {app.presence_members} members are allowed"
             return fail(SubscriptionRefused(channel, text, "LimitReached", 403))
         if not roster and is_presence(channel):
-            self._node.happened(app, Occurrence(name="channel_occupied", channel=channel))
+            self._occurrences.began(app, Occurrence(name="channel_occupied", channel=channel))
         if roster.enter(member, socket_id):
             self._node.member_added(app, channel, member)
-            self._node.happened(app, Occurrence(name="member_added", channel=channel, user_id=member.user_id))
+            self._occurrences.began(app, Occurrence(name="member_added", channel=channel, user_id=member.user_id))
         return succeed(codec.roster(roster))
 
     def leave(self, app: App, channel: str, user_id: str, socket_id: str) -> None:
@@ -75,11 +87,11 @@ class Alone:
         if roster is None or not roster.leave(user_id, socket_id):
             return
         self._node.member_removed(app, channel, user_id)
-        self._node.happened(app, Occurrence(name="member_removed", channel=channel, user_id=user_id))
+        self._occurrences.ended(app, Occurrence(name="member_removed", channel=channel, user_id=user_id))
         if not roster:
             del self._rosters[place]
             if is_presence(channel):
-                self._node.happened(app, Occurrence(name="channel_vacated", channel=channel))
+                self._occurrences.ended(app, Occurrence(name="channel_vacated", channel=channel))
 
     def remember(self, app: App, channel: str, event: str, data: str) -> None:
         """Keep a cache channel's last event."""
@@ -114,6 +126,10 @@ class Alone:
     def users(self, app: App, channel: str) -> Deferred[Sequence[str]]:
         """Name the users on a presence channel."""
         return succeed([member.user_id for member in self._rosters.get((app.key, channel), ())])
+
+    def cut_off_since(self) -> float | None:
+        """There is nobody to be cut off from."""
+        return None
 
     def _count(self, app: App, channel: str) -> Counts:
         keeps_roster = is_presence(channel) or is_inbox(channel)

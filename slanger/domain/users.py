@@ -19,16 +19,26 @@ class SignedInUsers(Generic[S]):
         self._connections: dict[str, dict[str, S]] = {}
         self._watchers: dict[str, dict[str, S]] = {}
 
-    def add(self, user: User, socket_id: str, connection: S) -> None:
-        """Count a connection among its user's, and among the watchers of those on his watchlist."""
+    def add(self, user: User, socket_id: str, connection: S) -> list[str]:
+        """Count a connection among its user's, and among the watchers of those on his watchlist.
+
+        :return: the users who had no watcher before.
+        """
         self._connections.setdefault(user.id, {})[socket_id] = connection
+        newly_watched = [watched for watched in user.watchlist if watched not in self._watchers]
         for watched in user.watchlist:
             self._watchers.setdefault(watched, {})[socket_id] = connection
+        return newly_watched
 
-    def remove(self, user: User, socket_id: str) -> None:
-        """Count a connection no more; nothing is left of the last."""
+    def remove(self, user: User, socket_id: str) -> list[str]:
+        """Count a connection no more; nothing is left of the last.
+
+        :return: the users who have no watcher any more.
+        """
         _drop(self._connections, [user.id], socket_id)
+        watched = [each for each in user.watchlist if each in self._watchers]
         _drop(self._watchers, user.watchlist, socket_id)
+        return [each for each in watched if each not in self._watchers]
 
     def connections(self, user_id: str) -> Mapping[str, S]:
         """Give the connections that signed in as a user."""

@@ -78,6 +78,8 @@ class ChannelRegistry(Service):
             self._broker.leave(app, channel, member.user_id, socket_id)
         if was_last:
             self._broker.close(app, channel)
+        elif was_on:
+            self._broker.recount(app, channel)
         if was_on:
             self._counts.changed(app, channel, self._send)
 
@@ -209,6 +211,8 @@ class ChannelRegistry(Service):
         app = subscriber.app
         if self._table(app).add(channel, subscriber.socket_id, subscriber):
             self._broker.open(app, channel)
+        else:
+            self._broker.recount(app, channel)
         subscriber.joined(channel, data)
 
     def _turn_away(

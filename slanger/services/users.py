@@ -16,13 +16,13 @@ from zope.interface import implementer
 from slanger.domain.apps import App
 from slanger.domain.channels import Counts
 from slanger.domain.users import SignedInUsers
+from slanger.grace import Grace
 from slanger.interfaces import IBroker, ISubscriber, IUsers
 from slanger.protocol import codec
 from slanger.protocol.errors import CONNECTION_UNAUTHORIZED, SHUTTING_DOWN
 from slanger.protocol.messages import Member, User
 from slanger.protocol.names import GRACE, INBOX_PREFIX
 from slanger.services.fanout import fan_out
-from slanger.services.grace import Grace
 
 
 @implementer(IUsers)
@@ -50,7 +50,8 @@ class Users(Service):
         app = subscriber.app
         entering = self._broker.enter(app, INBOX_PREFIX + user.id, Member(user.id), subscriber.socket_id)
         entering.addErrback(lambda failure: self._log.failure("signing {user} in failed", failure, user=user.id))
-        self._table(app).add(user, subscriber.socket_id, subscriber)
+        for watched in self._table(app).add(user, subscriber.socket_id, subscriber):
+            self._broker.watch(app, INBOX_PREFIX + watched)
         if user.watchlist:
             inboxes = [INBOX_PREFIX + watched for watched in user.watchlist]
             showing = self._broker.counts(app, inboxes).addCallback(self._show_watchlist, subscriber, user)
@@ -59,7 +60,8 @@ class Users(Service):
     def sign_out(self, subscriber: ISubscriber, user: User) -> None:
         """Count a connection no more."""
         app = subscriber.app
-        self._table(app).remove(user, subscriber.socket_id)
+        for unwatched in self._table(app).remove(user, subscriber.socket_id):
+            self._broker.unwatch(app, INBOX_PREFIX + unwatched)
         self._broker.leave(app, INBOX_PREFIX + user.id, user.id, subscriber.socket_id)
 
     def terminate(self, app: App, user_id: str) -> None:

@@ -16,14 +16,10 @@ from zope.interface import implementer
 from slanger.domain.apps import App
 from slanger.domain.webhooks import Endpoint, Hook, Occurrence, make_hook
 from slanger.interfaces import IWebhooks
-from slanger.protocol.names import GRACE, is_inbox
-from slanger.services.grace import Grace
+from slanger.protocol.names import is_inbox
 
 Post = Callable[[str, Hook], Deferred[int]]
 """Sends a hook to a URL; fires with the HTTP status, or fails where there was no answer."""
-
-ENDINGS = {"channel_vacated": "channel_occupied", "member_removed": "member_added"}
-"""What is held back for the grace, and the beginning that undoes it."""
 
 GIVE_UP = 290
 """Seconds after which a hook is dropped. Pusher retries for five minutes; SDKs refuse a hook older than that."""
@@ -58,7 +54,6 @@ class Webhooks(Service):
         self._clock = clock
         self._post = post
         self._jitter = jitter
-        self._grace = Grace(clock, GRACE)
         self._lanes: dict[tuple[str, Endpoint], Lane] = {}
         self._stopped = False
 
@@ -66,22 +61,13 @@ class Webhooks(Service):
         """Send nothing more."""
         super().stopService()
         self._stopped = True
-        self._grace.stop()
         for lane in self._lanes.values():
             lane.stop()
 
     def tell(self, app: App, occurrence: Occurrence) -> None:
-        """Tell those of the app's endpoints that want to hear of it, unless it undoes or may be undone."""
+        """Tell those of the app's endpoints that want to hear of it."""
         if self._stopped or not app.webhooks or is_inbox(occurrence.channel):
             return
-        beginning = ENDINGS.get(occurrence.name, occurrence.name)
-        who = (app.key, beginning, occurrence.channel, occurrence.user_id)
-        if occurrence.name in ENDINGS:
-            self._grace.gone(who, lambda: self._pass_on(app, occurrence))
-        elif beginning not in ENDINGS.values() or not self._grace.back(who):
-            self._pass_on(app, occurrence)
-
-    def _pass_on(self, app: App, occurrence: Occurrence) -> None:
         for endpoint in app.webhooks:
             if endpoint.wants(occurrence):
                 place = (app.key, endpoint)

@@ -7,7 +7,7 @@ default. The secret may also come from a file, or from systemd as the credential
 `options`    every option there is
 `sources`    where values come from, and which of them wins
 `file`       the settings file
-`addresses`  where ports listen, and where Redis is
+`addresses`  where ports listen
 `explain`    what an app's settings mean, in words
 ===========  ==========================================================
 """
@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slanger.brokers.redis.address import RedisAddress, read_redis_url
 from slanger.domain.apps import App
 from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
 from slanger.faults import StartupFault
-from slanger.settings.addresses import Address, endpoint_string, read_address, read_redis_url, with_tls
+from slanger.settings.addresses import Address, endpoint_string, read_address, with_tls
 from slanger.settings.explain import explain_app
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
 from slanger.settings.options import OPTIONS, SWITCHES
@@ -60,7 +61,8 @@ _OF_APP = [
 class Settings:
     """Everything an operator decides.
 
-    :param redis_url: where the other nodes are met, or None for a node that is alone on purpose.
+    :param redis: where the other nodes are met, or None for a node that is alone on purpose.
+    :param node_lease: seconds.
     :param activity_timeout: seconds.
     :param pong_timeout: seconds.
     :param cache_ttl: seconds.
@@ -70,7 +72,11 @@ class Settings:
     apps: tuple[App, ...]
     websocket: Address
     api: Address
-    redis_url: str | None
+    redis: RedisAddress | None
+    redis_prefix: str
+    node_lease: int
+    replay_events: int
+    publish_buffer_bytes: int
     tls_cert: str | None
     tls_key: str | None
     activity_timeout: int
@@ -82,7 +88,7 @@ class Settings:
 
     def explain(self) -> str:
         """Say what the settings mean; never a secret."""
-        broker = "alone" if self.redis_url is None else "Redis (not used yet: this node is alone)"
+        broker = "none: this node is alone" if self.redis is None else f"Redis at {self.redis.text}"
         lines = [
             f"WebSockets on {self.websocket.text}{' with TLS' if self.websocket.tls else ''}",
             f"REST API on {self.api.text}{' with TLS' if self.api.tls else ''}",
@@ -117,7 +123,11 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         apps=_read_apps(values, variables, file),
         websocket=websocket,
         api=api,
-        redis_url=read_redis_url(values.origin("redis-url"), values.required("redis-url")),
+        redis=read_redis_url(values.origin("redis-url"), values.required("redis-url")),
+        redis_prefix=_read_prefix(values),
+        node_lease=values.number("node-lease"),
+        replay_events=values.number("replay-events"),
+        publish_buffer_bytes=values.number("publish-buffer-bytes"),
         tls_cert=tls_cert,
         tls_key=values.text("tls-key") or tls_cert,
         activity_timeout=values.number("activity-timeout"),
@@ -127,6 +137,13 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         verbose=values.switch("verbose"),
         check=values.switch("check"),
     )
+
+
+def _read_prefix(values: Values) -> str:
+    prefix = values.required("redis-prefix")
+    if not re.fullmatch(r"[\w.:@-]+", prefix, re.ASCII):
+        raise StartupFault(f"{values.origin('redis-prefix')} {prefix!r}: expected letters, digits and . _ - : @ alone")
+    return prefix
 
 
 def _read_ports(values: Values, *, tls: bool) -> tuple[Address, Address]:

@@ -1,10 +1,9 @@
-"""Addresses: where ports listen, and where Redis is."""
+"""Addresses: where ports listen."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.interfaces import IStreamServerEndpointStringParser
@@ -13,7 +12,6 @@ from twisted.plugin import getPlugins
 from slanger.faults import StartupFault
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - what Slanger did, and what a server is for
-REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 LARGEST_PORT = 65535
 
 
@@ -71,27 +69,6 @@ def with_tls(address: Address, origin: str) -> Address:
 def endpoint_string(address: Address) -> str:
     """Write an address without TLS as a Twisted endpoint string."""
     return address.endpoint or f"tcp:{address.port}:interface={quoteStringArgument(address.host)}"
-
-
-def read_redis_url(origin: str, text: str) -> str | None:
-    """Check the URL of a Redis; `none` is None.
-
-    :raises StartupFault: it is no such URL. The text is not repeated: it may hold a password.
-    """
-    if text == "none":
-        return None
-    try:
-        url = urlsplit(text)
-        complete = url.scheme in REDIS_SCHEMES and bool(url.path if url.scheme == "unix" else url.hostname)
-        _ = url.port
-    except ValueError:
-        complete = False
-    if not complete:
-        raise StartupFault(
-            f"{origin}: expected none, or a URL such as redis://HOST:6379/0, with one of the schemes"
-            f" {', '.join(REDIS_SCHEMES)}"
-        )
-    return text
 
 
 def _endpoint_kinds() -> set[str]:

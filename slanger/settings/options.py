@@ -11,6 +11,10 @@ CACHE_BYTES = 64 * 1024 * 1024
 """Bytes of events that cache channels remember."""
 
 
+PUBLISH_BUFFER_BYTES = 32 * 1024 * 1024
+"""Bytes of events that wait while Redis is away."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """An option that takes a value.
@@ -74,6 +78,25 @@ OPTIONS = (
         default="redis://127.0.0.1:6379/0",
         spellings=("redis-address",),
         help="Redis shared by the nodes, or none.",
+    ),
+    Option(name="redis-prefix", default="slanger", help="Begins the names of all that is kept in Redis."),
+    Option(
+        name="node-lease",
+        default="6",
+        number=True,
+        help="Seconds after which the other nodes take a silent node for dead.",
+    ),
+    Option(
+        name="replay-events",
+        default="10000",
+        number=True,
+        help="Events of an app that Redis keeps for nodes that were cut off.",
+    ),
+    Option(
+        name="publish-buffer-bytes",
+        default=str(PUBLISH_BUFFER_BYTES),
+        number=True,
+        help="Bytes of events that wait while Redis is away.",
     ),
     Option(name="tls-cert", help="Certificate in PEM, with its chain: the ports speak TLS."),
     Option(name="tls-key", help="Private key of the certificate [in the certificate's file]."),

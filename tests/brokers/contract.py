@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
+from slanger.domain.apps import App
 from slanger.domain.channels import Counts
-from slanger.domain.webhooks import Occurrence
+from slanger.domain.webhooks import Endpoint, Occurrence
 from slanger.interfaces import IBroker
 from slanger.protocol import codec
 from slanger.protocol.errors import SubscriptionRefused
+from slanger.protocol.names import GRACE
 from tests.builders import KEY, Json, Node, make_app, make_member
 
 if TYPE_CHECKING:
@@ -29,6 +31,15 @@ ROOM = "presence-room"
 
 TTL = 1
 """Seconds for which the brokers under test remember a cache channel's event."""
+
+
+MARGIN = 0.5
+"""Seconds by which a broker may be late with what it tells after a time."""
+
+
+def told_app(key: str = KEY) -> App:
+    """Make an app that wants to be told what happens, and has small channels."""
+    return make_app(key, presence_members=2, webhooks=(Endpoint(url="http://127.0.0.1/told"),))
 
 
 class BrokerContract(TestCase):
@@ -47,7 +58,7 @@ class BrokerContract(TestCase):
 
     async def begin(self) -> None:
         """Make the first node; each test begins with it."""
-        self.app = make_app(presence_members=2)
+        self.app = told_app()
         self.broker, self.node = self.attached()
 
     def attached(self) -> tuple[IBroker, Node]:
@@ -316,7 +327,7 @@ class BrokerContract(TestCase):
         for _ in range(5):
             self.broker.missed(self.app, "cache-a")
         self.broker.missed(self.app, "cache-b")
-        self.broker.missed(make_app("another-key"), "cache-a")
+        self.broker.missed(told_app("another-key"), "cache-a")
         self.assertCountEqual(
             await self.occurrences(),
             [
@@ -338,6 +349,8 @@ class BrokerContract(TestCase):
         self.assertEqual(await self.occurrences(), [Occurrence(name="channel_occupied", channel="news")])
         del self.node.subscribed[self.app.key, "news"]
         self.broker.close(self.app, "news")
+        self.assertEqual(len(await self.occurrences()), 1)
+        await self.let_pass(GRACE + MARGIN)
         told = (await self.occurrences())[1:]
         self.assertEqual(told, [Occurrence(name="channel_vacated", channel="news")])
 
@@ -351,9 +364,26 @@ class BrokerContract(TestCase):
         self.assertEqual(await self.occurrences(), added)
         for socket_id in ("1.1", "2.2", "2.2", "3.3"):
             self.broker.leave(self.app, ROOM, "7", socket_id)
+        self.assertEqual(await self.occurrences(), added)
+        await self.let_pass(GRACE + MARGIN)
         removed = [Occurrence(name="member_removed", channel=ROOM, user_id="7")]
         removed.append(Occurrence(name="channel_vacated", channel=ROOM))
         self.assertEqual((await self.occurrences())[2:], removed)
+
+    async def test_hardly_away(self) -> None:
+        """Webhooks, delays: a user and a channel that are back in time were never gone."""
+        await self.begin()
+        await self.enter("7", "1.1")
+        self.subscribed("news", 1)
+        told = list(await self.occurrences())
+        self.broker.leave(self.app, ROOM, "7", "1.1")
+        del self.node.subscribed[self.app.key, "news"]
+        self.broker.close(self.app, "news")
+        await self.let_pass(GRACE * 0.5)
+        await self.enter("7", "2.2")
+        self.subscribed("news", 1)
+        await self.let_pass(GRACE + MARGIN)
+        self.assertEqual(await self.occurrences(), told)
 
     async def test_refused_is_no_occurrence(self) -> None:
         """Webhooks: nobody is told of a user for whom there was no room."""

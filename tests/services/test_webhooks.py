@@ -151,9 +151,8 @@ class Kinds(WebhooksTestCase):
     def test_apps(self) -> None:
         """Apps are told with their own key, though they share an endpoint, and of nothing but their own."""
         other = make_app("another-key", webhooks=self.app.webhooks)
-        self.tell("channel_vacated")
         self.webhooks.tell(other, Occurrence(name="channel_occupied", channel="news"))
-        self.clock.advance(3)
+        self.tell("channel_vacated")
         self.assertEqual(
             [(dict(hook.headers)["X-Pusher-Key"], json.loads(hook.body)["events"]) for *_, hook in self.post.posted],
             [
@@ -424,7 +423,6 @@ class Stopping(WebhooksTestCase):
         self.post.answers[HOOK] = 500
         for number in range(3):
             self.tell("channel_occupied", str(number))
-        self.tell("channel_vacated", "0")
         lines = self.lines(self.webhooks.stopService)
         self.assertEqual(
             lines,
@@ -460,71 +458,6 @@ class Stopping(WebhooksTestCase):
             for kind in KINDS:
                 self.tell(kind)
             self.assertEqual((len(self.post.posted), self.clock.getDelayedCalls()), (posted, []))
-
-
-class Delays(WebhooksTestCase):
-    """Webhooks, delays: three seconds in which an end may be undone."""
-
-    PAIRS: tuple[tuple[str, str, Json], ...] = (
-        ("channel_occupied", "channel_vacated", {}),
-        ("member_added", "member_removed", {"user_id": "7"}),
-    )
-
-    def names(self) -> list[str]:
-        """Name the events that were posted."""
-        return [event["name"] for body in self.post.bodies() for event in body]
-
-    def test_held_back(self) -> None:
-        """Delays: an end is told three seconds later; a beginning, and anything else, at once."""
-        for beginning, end, members in self.PAIRS:
-            self.begin(make_endpoint())
-            self.post.answers[HOOK] = 200
-            self.tell(beginning, **members)
-            self.tell(end, **members)
-            self.clock.advance(2.9)
-            self.assertEqual(self.names(), [beginning])
-            self.clock.advance(0.1)
-            self.assertEqual(self.names(), [beginning, end])
-            self.tell(beginning, **members)
-            self.assertEqual(self.names(), [beginning, end, beginning])
-
-    def test_cancelled(self) -> None:
-        """Delays: what begins again in time was never gone: neither side is told, however often."""
-        for beginning, end, members in self.PAIRS:
-            self.begin(make_endpoint())
-            self.post.answers[HOOK] = 200
-            self.tell(beginning, **members)
-            for _ in range(3):
-                self.tell(end, **members)
-                self.clock.advance(2.9)
-                self.tell(beginning, **members)
-            self.clock.advance(10)
-            self.assertEqual(self.names(), [beginning])
-
-    def test_each_user(self) -> None:
-        """Delays: each user of a channel, and each channel, is held back for himself."""
-        self.tell("member_removed", "presence-a", user_id="7")
-        self.tell("member_added", "presence-a", user_id="8")
-        self.tell("member_added", "presence-b", user_id="7")
-        self.tell("channel_occupied", "presence-a")
-        self.assertEqual(self.names(), ["member_added", "member_added", "channel_occupied"])
-        self.clock.advance(3)
-        self.assertEqual(self.names()[3:], ["member_removed"])
-
-    def test_not_doubled(self) -> None:
-        """Delays: one endpoint's wish for beginnings alone, or ends alone, changes nothing about the delay."""
-        self.begin(make_endpoint("channel_occupied"), make_endpoint("channel_vacated", url=OTHER))
-        self.post.answers.update({HOOK: 200, OTHER: 200})
-        self.tell("channel_vacated")
-        self.tell("channel_occupied")
-        self.clock.advance(3)
-        self.assertEqual(self.post.posted, [])
-
-    def test_time(self) -> None:
-        """Request: what was held back is no forgery: its time is that of the sending."""
-        self.tell("channel_vacated")
-        self.clock.advance(3)
-        self.assertEqual([hook.time_ms for *_, hook in self.post.posted], [int((START + 3) * 1000)])
 
 
 class WholeNode(SynchronousTestCase):

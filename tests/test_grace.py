@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from slanger.services.grace import Grace
+from slanger.grace import Grace
 
 
 class GraceTest(SynchronousTestCase):

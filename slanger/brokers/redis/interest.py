@@ -1,0 +1,332 @@
+"""What this node listens to: the channels it has a reason to hear of, each in order and without a gap.
+
+A channel is heard from its first reason on: its topic is subscribed to, and once that has taken effect the log is asked
+what was published in between. The same is done for all of them after a cut, and for one whose messages show a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from slanger.brokers.redis import envelope
+from slanger.brokers.redis.complaints import Complaints
+from slanger.brokers.redis.envelope import BadMessage, Envelope
+from slanger.brokers.redis.links import Commands, Ear, LinkLost
+from slanger.brokers.redis.root import Root
+from slanger.brokers.redis.scripts import CATCH_UP
+from slanger.domain.apps import App
+from slanger.domain.presence import RosterCopy
+
+LINGER = 5
+"""Seconds for which a channel is listened to when there is no reason any more, in case there is one again."""
+
+CHUNK = 500
+"""Channels that are asked for in one command, at most."""
+
+PAGE = 500
+"""Entries of the log that are looked at in one command."""
+
+ORIGINS = 64
+"""Nodes whose last number is remembered for each channel."""
+
+
+class Heard:
+    """A channel that is listened to.
+
+    :ivar reasons: why; nothing is done for a channel without one, beyond a while.
+    :ivar at: the position up to which everything is known; None until the log was asked.
+    :ivar copy: of its roster, where it has one.
+    """
+
+    __slots__ = ("_numbers", "_waiting", "app", "at", "copy", "held", "name", "reasons", "since", "unwanted_at")
+
+    def __init__(self, app: App, name: str, since: float) -> None:
+        self.app = app
+        self.name = name
+        self.reasons: set[str] = set()
+        self.since = since
+        self.unwanted_at = since
+        self.at: int | None = None
+        self.held: list[tuple[int, Envelope]] | None = []
+        self.copy: RosterCopy | None = None
+        self._numbers: dict[str, int] = {}
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
+
+    def is_new(self, origin: str, number: int) -> bool:
+        """Tell whether a node's message was not heard before, and remember it."""
+        if self._numbers.get(origin, 0) >= number:
+            return False
+        self._numbers.pop(origin, None)
+        self._numbers[origin] = number
+        if len(self._numbers) > ORIGINS:
+            del self._numbers[next(iter(self._numbers))]
+        return True
+
+    def when(self, position: int, do: Callable[[], None]) -> None:
+        """Do something once everything up to a position is known."""
+        if self.held is None and self.at is not None and self.at >= position:
+            do()
+        else:
+            self._waiting.append((position, do))
+
+    def moved(self) -> None:
+        """Do what waited for this position."""
+        at = self.at or 0
+        ready = [do for position, do in self._waiting if position <= at]
+        if ready:
+            self._waiting = [each for each in self._waiting if each[0] > at]
+            for do in ready:
+                do()
+
+    def wait_no_more(self) -> None:
+        """Do all that waited."""
+        waiting, self._waiting = self._waiting, []
+        for _, do in waiting:
+            do()
+
+
+Deliver = Callable[[Heard, int, Envelope], None]
+
+
+class Interest:
+    """The channels this node listens to.
+
+    :param deliver: takes each message, in order.
+    :param redis_time: gives the least milliseconds that Redis's clock may have shown at a time of ours.
+    :param longest: bytes of one message, at most.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        root: Root,
+        clock: IReactorTime,
+        deliver: Deliver,
+        redis_time: Callable[[float], int],
+        longest: int,
+        complaints: Complaints,
+    ) -> None:
+        self._root = root
+        self._clock = clock
+        self._deliver = deliver
+        self._redis_time = redis_time
+        self._longest = longest
+        self._complaints = complaints
+        self._channels: dict[bytes, Heard] = {}
+        self._ear: Ear | None = None
+        self._commands: Commands | None = None
+        self._unasked: list[bytes] = []
+        self._behind: list[Heard] = []
+        self._due: set[Callable[[], None]] = set()
+        self._catching: set[bytes] = set()
+        self._complete: Deferred[None] | None = None
+
+    def want(self, app: App, channel: str, reason: str) -> Heard:
+        """Listen to a channel, for one more reason."""
+        topic = self._root.topic(app.key, channel)
+        heard = self._channels.get(topic)
+        if heard is None:
+            heard = self._channels[topic] = Heard(app, channel, self._clock.seconds())
+            self._catching.add(topic)
+            if self._ear is not None:
+                self._unasked.append(topic)
+                self._soon(self._subscribe)
+        heard.reasons.add(reason)
+        return heard
+
+    def unwant(self, app: App, channel: str, reason: str) -> None:
+        """Listen to a channel for one reason less."""
+        heard = self._channels.get(self._root.topic(app.key, channel))
+        if heard is not None and reason in heard.reasons:
+            heard.reasons.remove(reason)
+            heard.unwanted_at = self._clock.seconds()
+
+    def find(self, app: App, channel: str) -> Heard | None:
+        """Give a channel that is listened to."""
+        return self._channels.get(self._root.topic(app.key, channel))
+
+    def tidy(self) -> None:
+        """Let go of channels that there was no reason for in a while."""
+        limit = self._clock.seconds() - LINGER
+        gone = [
+            topic
+            for topic, each in self._channels.items()
+            if not each.reasons and each.unwanted_at <= limit and (topic not in self._catching or self._ear is None)
+        ]
+        for topic in gone:
+            del self._channels[topic]
+            self._catching.discard(topic)
+        if gone and self._ear is not None:
+            self._ear.unsubscribe(gone)
+
+    def resume(self, ear: Ear, commands: Commands) -> Deferred[None]:
+        """Listen to everything over new links; fires once nothing is missing."""
+        self._ear = ear
+        self._commands = commands
+        self._behind.clear()
+        self._unasked = list(self._channels)
+        self._catching = set(self._channels)
+        for heard in self:
+            heard.held = []
+        ear.subscribe([self._root.beats])
+        self._subscribe()
+        self._complete = Deferred()
+        return self._complete
+
+    def pause(self) -> None:
+        """Learn that a link is lost. What is still heard is passed on."""
+        self._ear = None
+        self._commands = None
+        self._complete = None
+
+    def subscribed(self, ear: Ear, topic: bytes) -> None:
+        """Learn that a topic is listened to: what was published before is asked for."""
+        heard = self._channels.get(topic)
+        if ear is self._ear and heard is not None and heard.held is not None:
+            self._behind.append(heard)
+            self._soon(self._catch_up)
+
+    def heard(self, topic: bytes, payload: bytes) -> None:
+        """Take what arrives."""
+        channel = self._channels.get(topic)
+        if channel is None:
+            return
+        try:
+            at, before, said = envelope.read_arrival(payload, self._longest)
+        except BadMessage as fault:
+            self._complaints.count("bad message", f"dropped one on {channel.name} of app {channel.app.key}: {fault}")
+            return
+        if channel.held is not None:
+            channel.held.append((at, said))
+        elif channel.at is not None and before > channel.at and self._commands is not None:
+            channel.held = [(at, said)]
+            self._behind.append(channel)
+            self._catching.add(topic)
+            self._soon(self._catch_up)
+        else:
+            self._pass_on(channel, at, said)
+            channel.moved()
+
+    def __iter__(self) -> Iterator[Heard]:
+        return iter(tuple(self._channels.values()))
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    # Inside
+
+    def _soon(self, what: Callable[[], None]) -> None:
+        """Do something when the reactor turn is over, once for all that asked."""
+        if what not in self._due:
+            self._due.add(what)
+            self._clock.callLater(0, self._now, what)
+
+    def _now(self, what: Callable[[], None]) -> None:
+        self._due.discard(what)
+        what()
+
+    def _subscribe(self) -> None:
+        topics, self._unasked = self._unasked, []
+        if self._ear is not None and topics:
+            self._ear.subscribe(topics)
+
+    def _catch_up(self) -> None:
+        behind, self._behind = self._behind, []
+        commands = self._commands
+        if commands is None:
+            return
+        by_app: dict[str, list[Heard]] = {}
+        for heard in behind:
+            by_app.setdefault(heard.app.key, []).append(heard)
+        for app, channels in by_app.items():
+            for first in range(0, len(channels), CHUNK):
+                asking = Deferred.fromCoroutine(self._ask(commands, app, channels[first : first + CHUNK]))
+                asking.addErrback(self._failed)
+
+    async def _ask(self, commands: Commands, app: str, channels: list[Heard]) -> None:
+        """Read of the log what these channels lack, then go on with what was heard meanwhile."""
+        since = [self._known(each) for each in channels]
+        by_name = {each.name: each for each in channels}
+        pairs = [(each.name, envelope.position_text(at)) for each, at in zip(channels, since, strict=True)]
+        for channel, at in zip(channels, since, strict=True):
+            channel.at = at
+        wanted, go_on = msgspec.json.encode(pairs), b""
+        while True:
+            answer = await commands.run(CATCH_UP, *self._root.arguments, app, PAGE, go_on, wanted)
+            if commands is not self._commands:
+                return
+            lasts, _end, trimmed, go_on, entries = answer
+            self._replay(entries, by_name)
+            if not go_on:
+                break
+        lost = _position(trimmed)
+        for channel, at, last in zip(channels, since, map(_position, lasts), strict=True):
+            if at < lost and (last > at or not last):
+                self._complain_of_gap(channel, at, lost)
+            self._go_on(channel, last)
+
+    def _known(self, channel: Heard) -> int:
+        if channel.at is not None:
+            return channel.at
+        return envelope.at_time(self._redis_time(channel.since))
+
+    def _replay(self, entries: list[bytes], by_name: dict[str, Heard]) -> None:
+        for index in range(0, len(entries), 3):
+            channel = by_name[entries[index + 1].decode()]
+            at = _position(entries[index])
+            if at > (channel.at or 0):
+                try:
+                    said = envelope.read(entries[index + 2], self._longest)
+                except BadMessage as fault:
+                    text = f"dropped one in the log of app {channel.app.key}: {fault}"
+                    self._complaints.count("bad message", text)
+                    channel.at = at
+                    continue
+                self._pass_on(channel, at, said)
+
+    def _go_on(self, channel: Heard, last: int) -> None:
+        """Pass on what was heard while the log was read; from now on at once."""
+        held, channel.held = channel.held or [], None
+        replayed = channel.at or 0
+        for at, said in held:
+            if at > replayed:
+                self._pass_on(channel, at, said)
+        channel.at = max(channel.at or 0, last)
+        channel.moved()
+        self._catching.discard(self._root.topic(channel.app.key, channel.name))
+        if not self._catching and self._complete is not None:
+            complete, self._complete = self._complete, None
+            complete.callback(None)
+
+    def _pass_on(self, channel: Heard, at: int, said: Envelope) -> None:
+        channel.at = at
+        try:
+            self._deliver(channel, at, said)
+        except Exception:
+            self._log.failure("delivering on {channel} failed", channel=channel.name)
+
+    def _complain_of_gap(self, channel: Heard, at: int, lost: int) -> None:
+        seconds = (envelope.time_of(lost) - envelope.time_of(at)) / 1000
+        self._complaints.count(
+            "gap too large",
+            f"events on {channel.name} of app {channel.app.key} may be lost: this node was cut off, and the log does"
+            f" not reach back far enough, by {seconds:.1f} s; a larger --replay-events helps",
+        )
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(LinkLost) is None:
+            self._log.failure("catching up failed", failure)
+
+
+def _position(text: bytes) -> int:
+    try:
+        return envelope.position(text.decode()) if text else envelope.NOWHERE
+    except (BadMessage, UnicodeDecodeError):
+        return envelope.NOWHERE

@@ -1,0 +1,40 @@
+-- Change what a node holds, in order.
+-- ARGV: [4] origin, [5] lease, [6] the node's lease before, which lets go of each thing as this one takes it, or "",
+-- [7] milliseconds of grace, [8] JSON: a list of
+--   ["channel", app, hooked, told, channel, subscribers]
+--   ["enter", app, hooked, told, channel, user, info, most users, whether the roster is wanted]
+--   ["leave", app, hooked, told, channel, user]
+-- Answers how many occurrences are due, and for each "enter" {there, new, position, roster...}.
+
+local origin, lease, before = ARGV[4], ARGV[5], ARGV[6]
+local tell_at = now() + tonumber(ARGV[7])
+local due, answers = 0, {}
+for _, change in ipairs(cjson.decode(ARGV[8])) do
+  local kind, app, hooked, told, channel = change[1], change[2], change[3], change[4], change[5]
+  if kind == 'channel' then
+    if change[6] > 0 then
+      due = due + hold_channel(lease, app, channel, change[6], hooked, told)
+    else
+      drop_channel(lease, app, channel, hooked, tell_at)
+    end
+    if before ~= '' then
+      drop_channel(before, app, channel, hooked, tell_at)
+    end
+  elseif kind == 'enter' then
+    local user = change[6]
+    local there, new, more = hold_member(lease, origin, app, channel, user, change[7], change[8], hooked, told)
+    due = due + more
+    if before ~= '' then
+      drop_member(before, origin, app, channel, user, hooked, tell_at)
+    end
+    local position = redis.call('GET', base_of(app) .. ':last:' .. channel) or ''
+    local roster = {}
+    if change[9] then
+      roster = redis.call('HGETALL', base_of(app) .. ':roster:' .. channel)
+    end
+    answers[#answers + 1] = {there and 1 or 0, new and 1 or 0, position, roster}
+  else
+    drop_member(lease, origin, app, channel, change[6], hooked, tell_at)
+  end
+end
+return {due, answers}

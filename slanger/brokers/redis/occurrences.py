@@ -1,0 +1,141 @@
+"""What the app is told, once for the cluster: noted in Redis by the scripts, claimed here by one node.
+
+A node that has been cut off for longer than its lease is on its own: the cluster has taken it for dead, so it tells the
+app by itself what begins and ends among its own subscribers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from slanger.brokers.occurrences import LocalOccurrences
+from slanger.brokers.redis.complaints import Complaints
+from slanger.brokers.redis.holdings import Held, Opened
+from slanger.brokers.redis.links import Commands
+from slanger.brokers.redis.root import Root
+from slanger.brokers.redis.scripts import CLAIM
+from slanger.domain.apps import App
+from slanger.domain.webhooks import Occurrence
+from slanger.protocol.names import is_inbox, is_presence
+
+CLAIMS = 100
+"""Occurrences of one app that are claimed at a time."""
+
+_occurrence = msgspec.json.Decoder(tuple[str, str, str])
+
+
+class Occurrences:
+    """Claim what apps are to be told; tell it; acknowledge that."""
+
+    def __init__(self, root: Root, clock: IReactorTime, apps: Sequence[App], complaints: Complaints) -> None:
+        self._root = root
+        self._clock = clock
+        self._apps = {app.key: app for app in apps if app.webhooks}
+        self._complaints = complaints
+        self._commands: Commands | None = None
+        self._lease = ""
+        self._told: list[tuple[str, str, str]] = []
+        self._claiming = False
+        self.local = LocalOccurrences(clock)
+        self.on_its_own = False
+
+    # What Redis knows is due
+
+    async def acknowledge(self, commands: Commands) -> None:
+        """Acknowledge over a new link what was told before the cut, so that nobody tells it again."""
+        told, self._told = self._told, []
+        if told:
+            await commands.run(CLAIM, *self._root.arguments, "", 0, "[]", msgspec.json.encode(told))
+
+    def resume(self, commands: Commands, lease: str) -> None:
+        """Claim over a new link."""
+        self._commands = commands
+        self._lease = lease
+        self._claiming = False
+        self.on_its_own = False
+        self.claim()
+
+    def pause(self) -> None:
+        """Learn that the link is lost."""
+        self._commands = None
+
+    def claim(self) -> None:
+        """Claim what is due, and acknowledge what was told since the last time."""
+        if self._commands is None or self._claiming or not self._apps:
+            return
+        self._claiming = True
+        told = tuple(self._told)
+        arguments = self._lease, CLAIMS, msgspec.json.encode(tuple(self._apps)), msgspec.json.encode(told)
+        claiming = self._commands.run(CLAIM, *self._root.arguments, *arguments)
+        claiming.addCallbacks(self._claimed, self._lost, callbackArgs=(self._commands, told))
+
+    def _claimed(self, answer: list[bytes], commands: Commands, told: Sequence[tuple[str, str, str]]) -> None:
+        self._claiming = False
+        self._told = [each for each in self._told if each not in told]
+        for index in range(0, len(answer), 2):
+            key, text = answer[index].decode(), answer[index + 1].decode()
+            self._told.append((self._lease, key, text))
+            self._tell(self._apps[key], text)
+        if answer and commands is self._commands:
+            self.claim()
+
+    def _tell(self, app: App, text: str) -> None:
+        try:
+            name, channel, user_id = _occurrence.decode(text)
+        except msgspec.DecodeError as fault:
+            self._complaints.count("bad message", f"an occurrence of app {app.key}: {fault}")
+            return
+        self.local.node.happened(app, _make(name, channel, user_id))
+
+    def _lost(self, _: Failure) -> None:
+        self._claiming = False
+
+    # What this node tells by itself
+
+    def go_on_alone(self) -> None:
+        """From now on, tell all that begins and ends here."""
+        self.on_its_own = True
+
+    def opened_here(self, opened: Opened) -> None:
+        """Learn that this node opened a channel while it is cut off."""
+        if self.on_its_own and not opened.told and not is_presence(opened.channel):
+            opened.told = True
+            self.local.began(opened.app, Occurrence(name="channel_occupied", channel=opened.channel))
+
+    def closed_here(self, opened: Opened) -> None:
+        """Learn that this node closed a channel while it is cut off."""
+        if opened.told and not is_presence(opened.channel):
+            self.local.ended(opened.app, Occurrence(name="channel_vacated", channel=opened.channel))
+
+    def began_here(self, held: Held, *, is_first: bool) -> None:
+        """Learn that this node let a user in while it is cut off.
+
+        :param is_first: whether nobody else is on the channel.
+        """
+        if not self.on_its_own or held.told or is_inbox(held.channel):
+            return
+        held.told = True
+        if is_first:
+            self.local.began(held.app, Occurrence(name="channel_occupied", channel=held.channel))
+        self.local.began(held.app, _make("member_added", held.channel, held.member.user_id))
+
+    def ended_here(self, held: Held, *, is_last: bool) -> None:
+        """Learn that this node let a user go while it is cut off.
+
+        :param is_last: whether nobody else is on the channel.
+        """
+        if not held.told:
+            return
+        self.local.ended(held.app, _make("member_removed", held.channel, held.member.user_id))
+        if is_last:
+            self.local.ended(held.app, Occurrence(name="channel_vacated", channel=held.channel))
+
+
+def _make(name: str, channel: str, user_id: str) -> Occurrence:
+    if user_id:
+        return Occurrence(name=name, channel=channel, user_id=user_id)
+    return Occurrence(name=name, channel=channel)

@@ -1,0 +1,278 @@
+"""Who is present: decided by Redis while it is there, by what this node knows while it is not.
+
+A channel's roster is copied when this node first has to do with it, and kept current by what is published of it. The
+published order is the only order: this node's own joins and leaves come back to it like those of all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from slanger.brokers.redis import envelope
+from slanger.brokers.redis.complaints import Complaints
+from slanger.brokers.redis.envelope import Added, BadMessage, Removed
+from slanger.brokers.redis.holdings import Held, Holdings
+from slanger.brokers.redis.interest import Heard, Interest
+from slanger.brokers.redis.links import Commands
+from slanger.brokers.redis.occurrences import Occurrences
+from slanger.brokers.redis.root import Root
+from slanger.brokers.redis.scripts import ROSTERS
+from slanger.domain.apps import App
+from slanger.domain.presence import RosterCopy
+from slanger.interfaces import INode
+from slanger.protocol import codec
+from slanger.protocol.errors import SubscriptionRefused
+from slanger.protocol.messages import Member
+
+CHUNK = 200
+"""Rosters in one command, at most."""
+
+HOLDERS, WATCHERS = "holders", "watchers"
+
+
+class Presence:
+    """Let users in and out, and tell this node who came and who went."""
+
+    node: INode
+
+    def __init__(
+        self,
+        root: Root,
+        clock: IReactorTime,
+        interest: Interest,
+        holdings: Holdings,
+        occurrences: Occurrences,
+        complaints: Complaints,
+    ) -> None:
+        self._root = root
+        self._clock = clock
+        self._interest = interest
+        self._holdings = holdings
+        self._occurrences = occurrences
+        self._complaints = complaints
+        self._commands: Commands | None = None
+        self._unpictured: dict[tuple[str, str], Heard] = {}
+
+    # What this node asks for
+
+    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
+        """Let a connection keep a user present; see `IBroker.enter`."""
+        users = self._holdings.users.setdefault((app.key, channel), {})
+        held = users.get(member.user_id)
+        heard = self._interest.want(app, channel, HOLDERS)
+        copy = _copy(heard)
+        if held is not None:
+            held.sockets.add(socket_id)
+            if held.settled:
+                return succeed(codec.roster(copy))
+            return self._waiting(held)
+        if not self._holdings.stated and self._is_full(app, copy, member.user_id):
+            self._drop_if_empty(app, channel)
+            return fail(_full(app, channel))
+        held = users[member.user_id] = Held(app, channel, member, {socket_id})
+        waiting = self._waiting(held)
+        if not self._holdings.stated:
+            self._settle_here(heard, held)
+            return waiting
+        picture = not copy.known and not copy.expecting
+        if picture:
+            copy.expect()
+
+        def answered(reply: Any) -> None:
+            self._answered(heard, held, reply, picture=picture)
+
+        self._holdings.enter(held, answered, limit=app.presence_members, picture=picture)
+        return waiting
+
+    def leave(self, app: App, channel: str, user_id: str, socket_id: str) -> None:
+        """Let go of a user; see `IBroker.leave`."""
+        users = self._holdings.held(app, channel)
+        held = users.get(user_id)
+        if held is None or socket_id not in held.sockets:
+            return
+        held.sockets.remove(socket_id)
+        if held.sockets:
+            return
+        del users[user_id]
+        self._drop_if_empty(app, channel)
+        if self._holdings.stated:
+            self._holdings.leave(held)
+            return
+        heard = self._interest.find(app, channel)
+        if heard is not None and _copy(heard).set(user_id, None):
+            self.node.member_removed(app, channel, user_id)
+            self._occurrences.ended_here(held, is_last=not heard.copy)
+
+    def watch(self, app: App, channel: str) -> None:
+        """Want to know who comes and goes on a channel."""
+        heard = self._interest.want(app, channel, WATCHERS)
+        copy = _copy(heard)
+        if self._commands is None:
+            copy.known = True
+        elif not copy.known and not copy.expecting:
+            self._ask_for_picture(heard)
+
+    def unwatch(self, app: App, channel: str) -> None:
+        """Want to know it no more."""
+        self._interest.unwant(app, channel, WATCHERS)
+
+    def roster(self, app: App, channel: str) -> Iterable[Member]:
+        """Give the members that this node knows of."""
+        heard = self._interest.find(app, channel)
+        return () if heard is None or heard.copy is None else heard.copy
+
+    # What is published
+
+    def changed(self, heard: Heard, at: int, said: Added | Removed) -> None:
+        """Take a change of a roster over."""
+        if heard.copy is None:
+            return
+        if isinstance(said, Added):
+            member = envelope.member(said.u, bytes(said.i))
+            if heard.copy.change(at, said.u, member):
+                self.node.member_added(heard.app, heard.name, member)
+        elif said.o != self._root.origin and self._holds(heard, said.u):
+            return  # another node cleaned up after us: we were taken for dead, and state everything again
+        elif heard.copy.change(at, said.u, None):
+            self.node.member_removed(heard.app, heard.name, said.u)
+
+    # The link
+
+    async def resume(self, commands: Commands) -> None:
+        """Compare all copies with the rosters; tell this node what differs."""
+        self._commands = commands
+        by_app: dict[str, list[Heard]] = {}
+        for heard in self._interest:
+            if heard.copy is not None:
+                heard.copy.expect()
+                by_app.setdefault(heard.app.key, []).append(heard)
+        for app, channels in by_app.items():
+            for first in range(0, len(channels), CHUNK):
+                await self._copy_rosters(commands, app, channels[first : first + CHUNK])
+
+    def pause(self) -> None:
+        """Learn that the link is lost: who waits is let in by this node."""
+        self._commands = None
+        self._unpictured.clear()
+        for heard in self._interest:
+            if heard.copy is not None:
+                heard.copy.forget_expected()
+                for held in tuple(self._holdings.held(heard.app, heard.name).values()):
+                    if not held.settled:
+                        self._settle_here(heard, held)
+                heard.wait_no_more()
+
+    # Inside
+
+    def _answered(self, heard: Heard, held: Held, reply: Any, *, picture: bool) -> None:
+        """Take the cluster's answer: he is in once this node knows all that was published before."""
+        there, new, position, roster = reply
+        at = envelope.position(position.decode()) if position else envelope.NOWHERE
+        if picture:
+            self._take_picture(heard, at, roster)
+        if not there:
+            self._refuse(held)
+        elif picture:
+            if new and held.member.user_id in _copy(heard):
+                self.node.member_added(heard.app, heard.name, held.member)
+            self._settle(heard, held)
+        else:
+            heard.when(at, lambda: self._settle(heard, held))
+
+    def _settle(self, heard: Heard, held: Held) -> None:
+        held.settled = True
+        waiting, held.waiting = held.waiting, []
+        for each in waiting:
+            each.callback(codec.roster(_copy(heard)))
+
+    def _settle_here(self, heard: Heard, held: Held) -> None:
+        """Let a user in without asking: Redis is away."""
+        copy = _copy(heard)
+        first = not copy
+        if copy.set(held.member.user_id, held.member):
+            self.node.member_added(heard.app, heard.name, held.member)
+            self._occurrences.began_here(held, is_first=first)
+        self._settle(heard, held)
+
+    def _refuse(self, held: Held) -> None:
+        users = self._holdings.held(held.app, held.channel)
+        if users.get(held.member.user_id) is held:
+            del users[held.member.user_id]
+            self._drop_if_empty(held.app, held.channel)
+        waiting, held.waiting = held.waiting, []
+        for each in waiting:
+            each.errback(_full(held.app, held.channel))
+
+    def _waiting(self, held: Held) -> Deferred[str]:
+        waiting: Deferred[str] = Deferred(held.waiting.remove)
+        held.waiting.append(waiting)
+        return waiting
+
+    def _drop_if_empty(self, app: App, channel: str) -> None:
+        if not self._holdings.held(app, channel):
+            self._holdings.users.pop((app.key, channel), None)
+            self._interest.unwant(app, channel, HOLDERS)
+
+    def _holds(self, heard: Heard, user_id: str) -> bool:
+        return user_id in self._holdings.held(heard.app, heard.name)
+
+    def _is_full(self, app: App, copy: RosterCopy, user_id: str) -> bool:
+        return user_id not in copy and len(copy) >= app.presence_members
+
+    def _ask_for_picture(self, heard: Heard) -> None:
+        _copy(heard).expect()
+        if not self._unpictured:
+            self._clock.callLater(0, self._ask_for_pictures)
+        self._unpictured[heard.app.key, heard.name] = heard
+
+    def _ask_for_pictures(self) -> None:
+        unpictured, self._unpictured = self._unpictured, {}
+        by_app: dict[str, list[Heard]] = {}
+        for heard in unpictured.values():
+            by_app.setdefault(heard.app.key, []).append(heard)
+        for app, channels in by_app.items():
+            if self._commands is not None:
+                copying = Deferred.fromCoroutine(self._copy_rosters(self._commands, app, channels))
+                copying.addErrback(lambda _lost: None)
+
+    async def _copy_rosters(self, commands: Commands, app: str, channels: list[Heard]) -> None:
+        wanted = msgspec.json.encode([heard.name for heard in channels])
+        answers = await commands.run(ROSTERS, *self._root.arguments, app, wanted)
+        for heard, (position, roster) in zip(channels, answers, strict=True):
+            at = envelope.position(position.decode()) if position else envelope.NOWHERE
+            self._take_picture(heard, at, roster)
+
+    def _take_picture(self, heard: Heard, at: int, roster: list[bytes]) -> None:
+        """Tell this node what a picture shows that its copy did not. Who is here is here, whatever it shows."""
+        members = {member.user_id: member for member in self._read(heard, roster)}
+        for user_id, held in self._holdings.held(heard.app, heard.name).items():
+            if held.settled:
+                members.setdefault(user_id, held.member)
+        added, removed = _copy(heard).picture(at, members.values())
+        for member in added:
+            self.node.member_added(heard.app, heard.name, member)
+        for user_id in removed:
+            self.node.member_removed(heard.app, heard.name, user_id)
+
+    def _read(self, heard: Heard, roster: list[bytes]) -> Iterable[Member]:
+        for index in range(0, len(roster), 2):
+            try:
+                yield envelope.member(roster[index].decode(), roster[index + 1])
+            except (BadMessage, UnicodeDecodeError) as fault:
+                self._complaints.count("bad message", f"a member on the roster of {heard.name}: {fault}")
+
+
+def _copy(heard: Heard) -> RosterCopy:
+    if heard.copy is None:
+        heard.copy = RosterCopy()
+    return heard.copy
+
+
+def _full(app: App, channel: str) -> SubscriptionRefused:
+    text = f"Presence channel {channel} is full: at most {app.presence_members} members are allowed"
+    return SubscriptionRefused(channel, text, "LimitReached", 403)

@@ -1,0 +1,49 @@
+"""`/health`, as balancers and people ask for it."""
+
+from __future__ import annotations
+
+import json
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from slanger.api.endpoint import Api
+from slanger.api.site import ApiSite
+from slanger.domain.apps import Apps
+from tests.api.requests import Connection
+from tests.builders import MemoryNode, make_app
+
+
+class HealthTests(SynchronousTestCase):
+    """How a node says that it is."""
+
+    cut_off_since: float | None = None
+
+    def ask(self, method: str = "GET") -> tuple[int, bytes]:
+        """Ask, without any authentication."""
+        app = make_app()
+        node = MemoryNode(app)
+        api = Api(Apps([app]), node.registry, node.users, Clock(), cut_off_since=lambda: self.cut_off_since)
+        connection = Connection(ApiSite(api, Clock()))
+        connection.say(f"{method} /health HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        (response,) = connection.read()
+        return response.status, response.body
+
+    def test_ok(self) -> None:
+        """Health: a node that lacks nothing is ok."""
+        status, body = self.ask()
+        self.assertEqual((status, json.loads(body)), (200, {"status": "ok"}))
+
+    def test_degraded(self) -> None:
+        """Health: a node that is cut off serves still, and says why it is degraded, and since when."""
+        self.cut_off_since = 1_700_000_000.0
+        status, body = self.ask()
+        told = json.loads(body)
+        self.assertEqual((status, told["status"]), (200, "degraded"))
+        (reason,) = told["reasons"]
+        self.assertIn("Redis", reason["reason"])
+        self.assertEqual(reason["since"], "2023-11-14T22:13:20+00:00")
+
+    def test_method(self) -> None:
+        """Health: nothing but GET is taken."""
+        self.assertEqual(self.ask("POST")[0], 405)
