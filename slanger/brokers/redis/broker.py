@@ -124,6 +124,7 @@ class RedisBroker(MultiService):
 
     def _disconnect(self, _: object) -> Any:
         self._links.on_change = _nothing
+        self._pause()
         if len(self._outbound):
             self._log.warn("{count} events did not reach the other nodes", count=len(self._outbound))
         return super().stopService()
@@ -268,12 +269,13 @@ class RedisBroker(MultiService):
     async def _join(self, commands: Commands, ear: Ear) -> None:
         before = await self._lease.begin(commands)
         listening = self._interest.resume(ear, commands)
-        stated = self._holdings.restate(commands, self._lease.name, before)
+        settles_in = self._lease.settles_in
+        stated = self._holdings.restate(commands, self._lease.name, before, forgotten=settles_in > 0)
         await gatherResults(stated, consumeErrors=True)
         await self._occurrences.acknowledge(commands)
         await self._lease.end_earlier(commands)
         await listening
-        await self._presence.resume(commands)
+        await self._presence.resume(commands, settles_in)
         self._queries.resume(commands)
         self._occurrences.resume(commands, self._lease.name)
         self._cut_off_at = None

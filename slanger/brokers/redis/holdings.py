@@ -144,11 +144,16 @@ class Holdings:
         """Whether Redis knows what this node holds, or will once it reads what was sent."""
         return self._commands is not None
 
-    def restate(self, commands: Commands, lease: str, before: str) -> list[Deferred[Any]]:
+    def restate(self, commands: Commands, lease: str, before: str, *, forgotten: bool) -> list[Deferred[Any]]:
         """Tell Redis of everything, under a new lease; each thing moves over from the lease before.
 
+        :param forgotten: whether Redis came back empty: the app was told already of what it knew before.
         :return: when it is done.
         """
+        for opened in self.opened.values():
+            opened.told |= forgotten and opened.stated
+        for held in self._all_held():
+            held.told |= forgotten and held.stated
         self._commands = commands
         self._lease = lease
         self._changes.clear()

@@ -65,11 +65,17 @@ class Lease:
         self._heard_at = 0.0
         self._sweeping: set[bytes] = set()
         self._ahead = 0.0
+        self._age_ms = 0
         self.name = ""
 
     def redis_time(self, at: float) -> int:
         """Give the least milliseconds that Redis's clock may have shown at a time of ours."""
         return int(at * 1000 + self._ahead)
+
+    @property
+    def settles_in(self) -> float:
+        """Tell for how many seconds Redis may lack what other nodes hold, as it came back empty."""
+        return max(0.0, (self._ms - self._age_ms) / 1000)
 
     def start(self) -> None:
         """Begin to beat."""
@@ -150,7 +156,8 @@ class Lease:
             self._on_lapse()
             return
         self._ahead = answer[1] - self._clock.seconds() * 1000
-        for lease in answer[2:]:
+        self._age_ms = answer[2]
+        for lease in answer[3:]:
             if lease not in self._sweeping and not how:
                 self._sweeping.add(lease)
                 sweeping = Deferred.fromCoroutine(self._clean_up(commands, lease))

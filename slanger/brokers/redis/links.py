@@ -39,6 +39,7 @@ class _Link(RedisProtocol):  # type: ignore[misc]
         super().__init__(charset=None, convertNumbers=False)
         self._address = address
         self._links = links
+        self._given_up = False
         self._overdue = links.clock.callLater(links.patience, self.abort, "it does not answer")
 
     def connectionMade(self) -> None:
@@ -52,11 +53,14 @@ class _Link(RedisProtocol):  # type: ignore[misc]
         """Fail what waits for an answer."""
         if self._overdue.active():
             self._overdue.cancel()
-        self._links.down(self, why.getErrorMessage())
+        if not self._given_up:
+            self._links.complain(why.getErrorMessage())
+        self._links.down(self)
         super().connectionLost(why)
 
     def abort(self, why: str) -> None:
         """Give the link up."""
+        self._given_up = True
         self._links.complain(why)
         self.transport.abortConnection()
 
@@ -218,15 +222,14 @@ class Links(MultiService):
             self.ear = link
         self.on_change()
 
-    def down(self, link: _Link, why: str) -> None:
+    def down(self, link: _Link) -> None:
         """Learn that a link is lost, whether it was of use or not."""
-        if link not in (self.commands, self.ear):
-            return
         if link is self.commands:
             self.commands = None
-        else:
+        elif link is self.ear:
             self.ear = None
-        self.complain(why)
+        else:
+            return
         self.on_change()
 
     def complain(self, why: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Raw
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slanger.brokers.redis import envelope
@@ -48,6 +49,8 @@ class Outbound:
     :param most_bytes: that may wait; what does not fit is dropped, and counted.
     """
 
+    _log = Logger()
+
     def __init__(self, root: Root, clock: IReactorTime, most_bytes: int, complaints: Complaints) -> None:
         self._root = root
         self._clock = clock
@@ -59,6 +62,7 @@ class Outbound:
         self._bytes = 0
         self._number = 0
         self._flushing = False
+        self._dropped = 0
 
     def event(self, app: str, channel: str, text: bytes, exclude: str | None) -> None:
         """Send an event to the channel's subscribers on other nodes."""
@@ -86,6 +90,10 @@ class Outbound:
         if commands is self._commands:
             return
         self._commands = commands
+        if self._dropped:
+            text = "{dropped} events did not fit into the publish buffer while Redis was away: other nodes lack them"
+            self._log.warn(text, dropped=self._dropped)
+            self._dropped = 0
         self._unsent.extendleft(reversed(self._unacknowledged))
         self._unacknowledged.clear()
         self.flush()
@@ -123,6 +131,7 @@ class Outbound:
 
     def _put(self, parcel: _Parcel) -> None:
         if self._bytes + parcel.size > self._most_bytes:
+            self._dropped += 1
             self._complaints.count("publish buffer full", "an event was dropped that other nodes should have had")
             return
         self._bytes += parcel.size

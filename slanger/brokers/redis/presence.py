@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from slanger.brokers.redis import envelope
 from slanger.brokers.redis.complaints import Complaints
 from slanger.brokers.redis.envelope import Added, BadMessage, Removed
 from slanger.brokers.redis.holdings import Held, Holdings
 from slanger.brokers.redis.interest import Heard, Interest
-from slanger.brokers.redis.links import Commands
+from slanger.brokers.redis.links import Commands, LinkLost
 from slanger.brokers.redis.occurrences import Occurrences
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import ROSTERS
@@ -56,6 +56,7 @@ class Presence:
         self._occurrences = occurrences
         self._complaints = complaints
         self._commands: Commands | None = None
+        self._settles: IDelayedCall | None = None
         self._unpictured: dict[tuple[str, str], Heard] = {}
 
     # What this node asks for
@@ -143,21 +144,22 @@ class Presence:
 
     # The link
 
-    async def resume(self, commands: Commands) -> None:
-        """Compare all copies with the rosters; tell this node what differs."""
+    async def resume(self, commands: Commands, settles_in: float) -> None:
+        """Compare all copies with the rosters; tell this node what differs.
+
+        :param settles_in: seconds for which Redis may lack members that other nodes have still to state: so long
+            nobody is taken for gone.
+        """
         self._commands = commands
-        by_app: dict[str, list[Heard]] = {}
-        for heard in self._interest:
-            if heard.copy is not None:
-                heard.copy.expect()
-                by_app.setdefault(heard.app.key, []).append(heard)
-        for app, channels in by_app.items():
-            for first in range(0, len(channels), CHUNK):
-                await self._copy_rosters(commands, app, channels[first : first + CHUNK])
+        self._settles = self._clock.callLater(settles_in, self._settled) if settles_in else None
+        await self._compare(commands)
 
     def pause(self) -> None:
         """Learn that the link is lost: who waits is let in by this node."""
         self._commands = None
+        if self._settles is not None:
+            self._settles.cancel()
+            self._settles = None
         self._unpictured.clear()
         for heard in self._interest:
             if heard.copy is not None:
@@ -168,6 +170,22 @@ class Presence:
                 heard.wait_no_more()
 
     # Inside
+
+    async def _compare(self, commands: Commands) -> None:
+        by_app: dict[str, list[Heard]] = {}
+        for heard in self._interest:
+            if heard.copy is not None:
+                heard.copy.expect()
+                by_app.setdefault(heard.app.key, []).append(heard)
+        for app, channels in by_app.items():
+            for first in range(0, len(channels), CHUNK):
+                await self._copy_rosters(commands, app, channels[first : first + CHUNK])
+
+    def _settled(self) -> None:
+        self._settles = None
+        if self._commands is not None:
+            comparing = Deferred.fromCoroutine(self._compare(self._commands))
+            comparing.addErrback(lambda failure: failure.trap(LinkLost))
 
     def _answered(self, heard: Heard, held: Held, reply: Any, *, picture: bool) -> None:
         """Take the cluster's answer: he is in once this node knows all that was published before."""
@@ -238,7 +256,7 @@ class Presence:
         for app, channels in by_app.items():
             if self._commands is not None:
                 copying = Deferred.fromCoroutine(self._copy_rosters(self._commands, app, channels))
-                copying.addErrback(lambda _lost: None)
+                copying.addErrback(lambda failure: failure.trap(LinkLost))
 
     async def _copy_rosters(self, commands: Commands, app: str, channels: list[Heard]) -> None:
         wanted = msgspec.json.encode([heard.name for heard in channels])
@@ -253,6 +271,9 @@ class Presence:
         for user_id, held in self._holdings.held(heard.app, heard.name).items():
             if held.settled:
                 members.setdefault(user_id, held.member)
+        if self._settles is not None:
+            for member in _copy(heard):
+                members.setdefault(member.user_id, member)
         added, removed = _copy(heard).picture(at, members.values())
         for member in added:
             self.node.member_added(heard.app, heard.name, member)

@@ -13,6 +13,8 @@
 --
 --   ROOT:nodes           sorted set: lease -> when it ends
 --   ROOT:dead            sorted set: lease that ended -> from when its members' endings may be told
+--   ROOT:born            when Redis first heard of the deployment: later than its nodes where Redis came back empty
+--   ROOT:beaten          when a node last renewed its lease
 --   ROOT:held:LEASE      hash: all that a node holds, so that survivors can let go of it
 --   ROOT:seq:ORIGIN      number of the last message taken from a node
 --
