@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from msgspec import Raw
 from twisted.trial.unittest import SynchronousTestCase
 
-from slanger.domain.presence import Roster
+from slanger.domain.presence import Roster, RosterCopy
 from slanger.protocol.messages import Member
 from tests.builders import make_member
 from tests.strategies import PROPERTY
@@ -97,3 +102,113 @@ class RosterTableTest(SynchronousTestCase):
     def test_anything(self) -> None:
         """A roster is what a dictionary of sets is, whoever comes and goes."""
         run_state_machine_as_test(RosterTable, settings=PROPERTY)
+
+
+@dataclass(frozen=True)
+class Published:
+    """One change of a roster in the cluster; positions begin with 1."""
+
+    user_id: str
+    there: bool
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Published]:
+    """Make changes that a cluster may publish: nobody comes twice, and nobody goes who is not there."""
+    there: set[str] = set()
+    history = []
+    for user_id in draw(st.lists(st.sampled_from("abcd"), max_size=20)):
+        history.append(Published(user_id, user_id not in there))
+        there ^= {user_id}
+    return history
+
+
+def present(history: Sequence[Published]) -> set[str]:
+    """Say who is there after changes."""
+    there: set[str] = set()
+    for change in history:
+        there ^= {change.user_id}
+    return there
+
+
+class Copies(SynchronousTestCase):
+    """A node's copy of a roster."""
+
+    @given(histories(), st.data())
+    def test_agrees(self, history: list[Published], data: st.DataObject) -> None:
+        """Whenever pictures were taken, the copy ends as the roster, and what it told adds up to it."""
+        asked = data.draw(st.integers(0, len(history)))
+        taken = data.draw(st.integers(asked, len(history)))
+        comes = data.draw(st.integers(taken, len(history)))
+        again = data.draw(st.integers(comes, len(history)))
+        copy = RosterCopy()
+        told: set[str] = set()
+        for at in range(len(history) + 1):
+            if at:
+                change = history[at - 1]
+                if copy.change(at, change.user_id, Member(change.user_id) if change.there else None):
+                    told ^= {change.user_id}
+            if at == asked:
+                copy.expect()
+            if at == comes:
+                self.assertEqual(copy.picture(taken, map(Member, present(history[:taken]))), ([], []))
+                told = {member.user_id for member in copy}
+                self.assertEqual(told, present(history[:at]))
+            if at == again:
+                copy.expect()
+                added, removed = copy.picture(at, map(Member, present(history[:at])))
+                self.assertEqual((added, removed), ([], []))
+        self.assertEqual({member.user_id for member in copy}, present(history))
+        self.assertEqual(told, present(history))
+
+    @given(histories(), st.sets(st.sampled_from("abcdef")))
+    def test_after_a_cut(self, history: list[Published], known: set[str]) -> None:
+        """After a cut a picture tells exactly what differs, once."""
+        copy = RosterCopy()
+        for user_id in sorted(known):
+            self.assertTrue(copy.set(user_id, Member(user_id)))
+            self.assertFalse(copy.set(user_id, Member(user_id)))
+        if not known:
+            copy.set("nobody", None)
+        there = present(history)
+        copy.expect()
+        added, removed = copy.picture(len(history), map(Member, there))
+        self.assertEqual({member.user_id for member in added}, there - known)
+        self.assertEqual(set(removed), known - there)
+        copy.expect()
+        self.assertEqual(copy.picture(len(history), map(Member, there)), ([], []))
+
+    def test_unknown(self) -> None:
+        """Nothing is told of a roster that is not known yet."""
+        copy = RosterCopy()
+        self.assertFalse(copy.change(1, "a", Member("a")))
+        self.assertFalse(copy.known)
+        self.assertEqual(len(copy), 0)
+
+    def test_old_news(self) -> None:
+        """A change that a picture contains already is no news, even if it says otherwise."""
+        copy = RosterCopy()
+        copy.expect()
+        copy.picture(5, [Member("a")])
+        self.assertFalse(copy.change(5, "a", None))
+        self.assertTrue(copy.change(6, "a", None))
+        self.assertNotIn("a", copy)
+
+    def test_first_info(self) -> None:
+        """The info of the first stands, whichever is heard later."""
+        copy = RosterCopy()
+        copy.expect()
+        copy.change(2, "a", Member("a", Raw(b'{"n":2}')))
+        copy.picture(1, [Member("a", Raw(b'{"n":1}'))])
+        self.assertEqual([member.user_info for member in copy], [Raw(b'{"n":1}')])
+
+    def test_no_picture(self) -> None:
+        """A picture that will not come leaves the copy as it was, ready for another."""
+        copy = RosterCopy()
+        copy.expect()
+        self.assertTrue(copy.expecting)
+        copy.forget_expected()
+        self.assertFalse(copy.expecting)
+        copy.expect()
+        copy.picture(1, [Member("a")])
+        self.assertIn("a", copy)

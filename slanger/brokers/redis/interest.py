@@ -18,7 +18,7 @@ from slanger.brokers.redis import envelope
 from slanger.brokers.redis.complaints import Complaints
 from slanger.brokers.redis.envelope import BadMessage, Envelope
 from slanger.brokers.redis.links import Commands, Ear, LinkLost
-from slanger.brokers.redis.root import Root
+from slanger.brokers.redis.root import RETENTION, Root
 from slanger.brokers.redis.scripts import CATCH_UP
 from slanger.domain.apps import App
 from slanger.domain.presence import RosterCopy
@@ -239,19 +239,22 @@ class Interest:
 
     def _catch_up(self) -> None:
         behind, self._behind = self._behind, []
-        commands = self._commands
-        if commands is None:
+        ear, commands = self._ear, self._commands
+        if ear is None or commands is None:
             return
         by_app: dict[str, list[Heard]] = {}
         for heard in behind:
             by_app.setdefault(heard.app.key, []).append(heard)
         for app, channels in by_app.items():
             for first in range(0, len(channels), CHUNK):
-                asking = Deferred.fromCoroutine(self._ask(commands, app, channels[first : first + CHUNK]))
+                asking = Deferred.fromCoroutine(self._ask(ear, commands, app, channels[first : first + CHUNK]))
                 asking.addErrback(self._failed)
 
-    async def _ask(self, commands: Commands, app: str, channels: list[Heard]) -> None:
-        """Read of the log what these channels lack, then go on with what was heard meanwhile."""
+    async def _ask(self, ear: Ear, commands: Commands, app: str, channels: list[Heard]) -> None:
+        """Read of the log what these channels lack, then go on with what was heard meanwhile.
+
+        An answer that comes when either link is another counts for nothing: all is asked for again.
+        """
         since = [self._known(each) for each in channels]
         by_name = {each.name: each for each in channels}
         pairs = [(each.name, envelope.position_text(at)) for each, at in zip(channels, since, strict=True)]
@@ -260,15 +263,16 @@ class Interest:
         wanted, go_on = msgspec.json.encode(pairs), b""
         while True:
             answer = await commands.run(CATCH_UP, *self._root.arguments, app, PAGE, go_on, wanted)
-            if commands is not self._commands:
+            if ear is not self._ear or commands is not self._commands:
                 return
             lasts, _end, trimmed, go_on, entries = answer
             self._replay(entries, by_name)
             if not go_on:
                 break
         lost = _position(trimmed)
+        forgotten = envelope.at_time(self._redis_time(self._clock.seconds()) - RETENTION * 1000)
         for channel, at, last in zip(channels, since, map(_position, lasts), strict=True):
-            if at < lost and (last > at or not last):
+            if at < lost and (last > at or at < forgotten):
                 self._complain_of_gap(channel, at, lost)
             self._go_on(channel, last)
 

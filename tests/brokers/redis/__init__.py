@@ -1,0 +1,1 @@
+"""Tests of the broker over Redis, on a real Redis."""

@@ -1,0 +1,238 @@
+"""What the brokers of several nodes make of each other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.logger import capturedLogs, formatEvent
+
+from slanger.brokers.redis.broker import RedisBroker
+from slanger.domain.channels import Counts
+from slanger.protocol import codec
+from tests.brokers.redis.cluster import LEASE, RedisTestCase
+from tests.builders import make_member
+
+NEWS, ROOM = "news", "presence-room"
+
+
+class NodesTestCase(RedisTestCase):
+    """Two nodes."""
+
+    async def begin(self) -> None:
+        """Have two nodes that have joined; the second has a subscriber to the news."""
+        self.one, self.node_one = await self.joined()
+        self.two, self.node_two = await self.joined()
+        self.subscribe(self.two, self.node_two, NEWS)
+        await self.let_pass(0.05)
+
+    def publish(self, *names: str, channel: str = NEWS) -> None:
+        """Publish events through the first node."""
+        for name in names:
+            self.one.publish(self.app, channel, codec.event(channel, name, "{}"), None)
+
+    @property
+    def heard(self) -> list[str]:
+        """Name the events that the second node was given."""
+        return [json.loads(message.text)["event"] for _, message, _ in self.node_two.delivered]
+
+    async def expect(self, *names: str) -> None:
+        """Wait for events, and see that there are no others."""
+        await self.until(lambda: len(self.heard) >= len(names))
+        await self.let_pass(0.05)
+        self.assertEqual(self.heard, list(names))
+
+
+class Events(NodesTestCase):
+    """Events of another node."""
+
+    async def test_delivered(self) -> None:
+        """Fan-out: an event reaches the other node, byte for byte, and who is left out; never its own node."""
+        await self.begin()
+        self.subscribe(self.one, self.node_one, NEWS)
+        text = codec.event(NEWS, "größe", ' {"a": "\u00fc\U0001f600"} ')
+        self.one.publish(self.app, NEWS, text, "1.2")
+        await self.until(lambda: self.node_two.delivered)
+        ((channel, message, exclude),) = self.node_two.delivered
+        self.assertEqual((channel, message.text, exclude), (NEWS, text.text, "1.2"))
+        self.assertEqual(self.node_one.delivered, [])
+
+    async def test_interest(self) -> None:
+        """Interest only: a node is given nothing of channels that it has nobody on."""
+        await self.begin()
+        self.publish("other", channel="weather")
+        self.publish("wanted")
+        await self.expect("wanted")
+
+    async def test_just_opened(self) -> None:
+        """A subscriber gets what is published after its success, though Redis did not know of it yet."""
+        await self.begin()
+        for number in range(20):
+            channel = f"room-{number}"
+            self.subscribe(self.two, self.node_two, channel)
+            self.publish(channel, channel=channel)
+        await self.expect(*(f"room-{number}" for number in range(20)))
+
+    async def test_swallowed(self) -> None:
+        """A gap is known: what was lost on the way is read from the log, before what shows the gap, in order."""
+        await self.begin()
+        self.publish("first")
+        await self.expect("first")
+        for number, name in enumerate(("second", "third"), 1):
+            text = json.dumps({"k": "event", "v": 1, "o": "elsewhere", "s": number, "t": {"event": name}})
+            position = self.redis.admin.xadd(self.key("log"), {"c": NEWS, "e": text})
+            self.redis.admin.set(self.key(f"last:{NEWS}"), position)
+            self.redis.admin.hset(self.key("ends"), "end", position)
+            self.assertEqual(self.heard, ["first"])
+        self.publish("fourth")
+        await self.expect("first", "second", "third", "fourth")
+
+    async def test_repeated(self) -> None:
+        """A message that was seen is dropped, over the bus and over the log."""
+        await self.begin()
+        self.publish("first", "second")
+        await self.expect("first", "second")
+        log: Any = self.redis.admin.xrange(self.key("log"))
+        for position, fields in log:
+            said = f'["{position.decode()}","",{fields[b"e"].decode()}]'
+            self.redis.admin.publish(self.key(f"to:{NEWS}"), said)
+        self.publish("third")
+        await self.expect("first", "second", "third")
+
+    async def test_cut(self) -> None:
+        """Links are cut at every moment, on both sides: each event comes once, in order."""
+        await self.begin()
+        names = [str(number) for number in range(200)]
+        for number, name in enumerate(names):
+            self.publish(name)
+            if number % 8 == 0:
+                link = (self.one, self.two)[number % 16 // 8]._links
+                victim = (link.commands, link.ear)[number % 32 // 16]
+                if victim is not None:
+                    victim.transport.abortConnection()
+            await self.let_pass(0.004)
+        await self.expect(*names)
+
+    async def test_terminate(self) -> None:
+        """Terminating a user's connections: every other node is told, once."""
+        await self.begin()
+        self.one.terminate(self.app, "7")
+        await self.until(lambda: self.node_two.terminated)
+        self.assertEqual((self.node_one.terminated, self.node_two.terminated), ([], [(self.app.key, "7")]))
+
+
+class Logs(NodesTestCase):
+    """The log is bounded."""
+
+    replay_events = 10
+
+    async def test_too_large_a_gap(self) -> None:
+        """A gap too large for the log is logged and counted; what the log has comes, in order."""
+        await self.begin()
+        self.publish("first")
+        await self.expect("first")
+        await self.until(lambda: self.two._links.ear)
+        assert self.two._links.ear is not None
+        with capturedLogs() as captured:
+            self.two._links.ear.transport.abortConnection()
+            for number in range(300):
+                self.publish(str(number))
+                self.one._outbound.flush()
+            await self.until(lambda: self.heard[-1:] == ["299"])
+        kept = self.redis.admin.xlen(self.key("log"))
+        self.assertLess(kept, 100)
+        self.assertEqual(self.heard, ["first", *(str(number) for number in range(300 - kept, 300))])
+        self.assertEqual(self.two.complaints.counted, {"gap too large": 1})
+        self.assertTrue(any("gap too large" in formatEvent(event) for event in captured))
+
+
+class Rosters(NodesTestCase):
+    """Users on several nodes."""
+
+    async def told(self) -> Sequence[Sequence[tuple[str, str, str]]]:
+        """Say what both nodes were told of."""
+        await self.let_pass(0.1)
+        return self.node_one.told, self.node_two.told
+
+    async def enter(self, broker: RedisBroker, user_id: str, socket_id: str) -> list[str]:
+        """Let a connection in; give the roster it is told."""
+        roster = json.loads(await broker.enter(self.app, ROOM, make_member(user_id), socket_id))
+        return sorted(roster["presence"]["ids"])
+
+    async def test_same_user(self) -> None:
+        """Presence: a user on two nodes comes once and goes once, whichever he leaves first."""
+        await self.begin()
+        for first, second in ((self.one, self.two), (self.two, self.one)):
+            self.node_one.told.clear()
+            self.node_two.told.clear()
+            await self.enter(self.one, "watcher-1", "8.1")
+            await self.enter(self.two, "watcher-2", "8.2")
+            self.assertEqual(await self.enter(self.one, "7", "1.1"), ["7", "watcher-1", "watcher-2"])
+            self.assertEqual(await self.enter(self.two, "7", "2.2"), ["7", "watcher-1", "watcher-2"])
+            sockets = {self.one: "1.1", self.two: "2.2"}
+            first.leave(self.app, ROOM, "7", sockets[first])
+            for told in await self.told():
+                self.assertEqual([what for what, _, user in told if user == "7"], ["added"])
+            second.leave(self.app, ROOM, "7", sockets[second])
+            for told in await self.told():
+                self.assertEqual([what for what, _, user in told if user == "7"], ["added", "removed"])
+            self.one.leave(self.app, ROOM, "watcher-1", "8.1")
+            self.two.leave(self.app, ROOM, "watcher-2", "8.2")
+
+    async def test_lapsed(self) -> None:
+        """A node that was taken for dead states everything again; its subscribers never hear that they were gone."""
+        await self.begin()
+        await self.enter(self.one, "7", "1.1")
+        await self.enter(self.two, "8", "2.2")
+        lease = self.one._lease.name
+        self.redis.admin.zrem(f"{self.prefix}:0:nodes", lease)
+        self.redis.admin.zadd(f"{self.prefix}:0:dead", {lease: 1})
+        await self.until(lambda: self.one._lease.name != lease)
+        await self.let_pass(LEASE)
+        self.assertEqual(sorted(await self.two.users(self.app, ROOM)), ["7", "8"])
+        self.assertNotIn(("removed", ROOM, "7"), self.node_one.told)
+        removed = [what for what, _, user in self.node_two.told if user == "7"]
+        self.assertIn(removed, (["removed", "added"], []))
+
+    async def test_counts(self) -> None:
+        """REST API, queries: subscriptions of all nodes together, users once, on every node."""
+        await self.begin()
+        self.subscribe(self.one, self.node_one, NEWS)
+        for broker, socket_id in ((self.one, "1.1"), (self.two, "2.2")):
+            await self.enter(broker, "7", socket_id)
+        self.node_two.subscribed[self.app.key, NEWS] = 3
+        self.two.recount(self.app, NEWS)
+        await self.let_pass(0.05)
+        for broker in (self.one, self.two):
+            counts = await broker.counts(self.app, [NEWS, ROOM])
+            self.assertEqual((counts[NEWS], counts[ROOM].users), (Counts(4), 1))
+            self.assertEqual(list(await broker.occupied(self.app, "")), [NEWS])
+
+
+class Keys(NodesTestCase):
+    """What is left in Redis."""
+
+    async def test_nothing_left(self) -> None:
+        """Bounded: when all have left, no key remains but the bounded ones and those that expire."""
+        await self.begin()
+        for broker, node, socket_id in ((self.one, self.node_one, "1.1"), (self.two, self.node_two, "2.2")):
+            await broker.enter(self.app, ROOM, make_member("7"), socket_id)
+            self.subscribe(broker, node, ROOM)
+            broker.remember(self.app, "cache-a", "e", "{}")
+            broker.missed(self.app, "cache-b")
+        self.publish("event")
+        await self.let_pass(0.1)
+        for broker, node, socket_id in ((self.one, self.node_one, "1.1"), (self.two, self.node_two, "2.2")):
+            broker.leave(self.app, ROOM, "7", socket_id)
+            for key, channel in tuple(node.subscribed):
+                del node.subscribed[key, channel]
+                broker.close(self.app, channel)
+        await self.let_pass(5)
+        bounded = r"nodes|born|beaten|\w[\w-]*:ends"
+        keys: Any = self.redis.admin.keys(f"{self.prefix}:*")
+        names = {key.decode().removeprefix(f"{self.prefix}:0:") for key in keys}
+        for name in names:
+            if not re.fullmatch(bounded, name):
+                self.assertGreater(self.redis.admin.ttl(f"{self.prefix}:0:{name}"), 0, name)
