@@ -33,6 +33,11 @@ class Grace:
         held.cancel()
         return True
 
+    def hurry(self) -> None:
+        """Tell all endings now."""
+        for call in tuple(self._held.values()):
+            call.reset(0)
+
     def stop(self) -> None:
         """Tell nothing more, whatever ends from now on."""
         self._stopped = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,11 +12,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 KEY = "278d425bdf160c739803"
 SECRET = "7ad3773142a6692b25b8"
 PATIENCE = 20.0
 """Seconds after which a server that does not do what it should has failed the test."""
+
+INTERVAL = 0.01
+"""Seconds between two looks at whether something has happened."""
 
 
 def free_port() -> int:
@@ -31,16 +36,17 @@ def twistd(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).parent / "twistd"), *arguments]
 
 
-def wait_for(what: str, happened: Callable[[], object], patience: float = PATIENCE) -> None:
+def wait_for(what: str, happened: Callable[[], object], patience: float = PATIENCE, interval: float = INTERVAL) -> None:
     """Poll until a callable tells that something has happened.
 
+    :param interval: seconds between two polls.
     :raises AssertionError: it has not, within the patience.
     """
     deadline = time.monotonic() + patience
     while not happened():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} has not happened within {patience} s")
-        time.sleep(0.01)
+        time.sleep(interval)
 
 
 class Server:
@@ -67,22 +73,15 @@ class Server:
             *options,
         )
 
-    def __enter__(self) -> Server:
-        with self.log_file.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self._directory.name,
-                env={**os.environ, "SLANGER_SECRET": SECRET},
-            )
-        wait_for("listening on both ports", self._listens)
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._process.terminate()
+        self.resume()
         try:
             self._process.wait(PATIENCE)
         finally:
@@ -99,10 +98,35 @@ class Server:
         """Give what the server has logged so far."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
+    def start(self) -> None:
+        """Start, or start again on the same ports; wait until it listens."""
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._directory.name,
+                env={**os.environ, "SLANGER_SECRET": SECRET},
+            )
+        wait_for("listening on both ports", self._listens)
+
     def terminate(self) -> int:
         """Send SIGTERM, wait, and give the exit status."""
         self._process.terminate()
         return self._process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """Send SIGKILL, and wait for the end: the server cannot say goodbye to anybody."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
+    def pause(self) -> None:
+        """Stop the process; its connections stay, and nobody answers on them."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a stopped process go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def _listens(self) -> bool:
         if self._process.poll() is not None:

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from slanger.brokers.misses import Misses
 from slanger.brokers.occurrences import LocalOccurrences
 from slanger.domain.apps import App
 from slanger.domain.cache import CachedEvent, EventCache
@@ -19,9 +20,6 @@ from slanger.protocol import codec
 from slanger.protocol.errors import SubscriptionRefused
 from slanger.protocol.messages import Member, Message
 from slanger.protocol.names import is_inbox, is_presence
-
-MISS_INTERVAL = 10
-"""Seconds in which the app is told once that a cache channel is empty, however many subscribers find it so."""
 
 
 @implementer(IBroker)
@@ -37,7 +35,7 @@ class Alone:
         self._clock = clock
         self._cache = cache
         self._rosters: dict[tuple[str, str], Roster] = {}
-        self._missed: dict[tuple[str, str], float] = {}
+        self._misses = Misses(clock)
         self._occurrences = LocalOccurrences(clock)
 
     def attach(self, node: INode) -> None:
@@ -95,7 +93,7 @@ class Alone:
 
     def remember(self, app: App, channel: str, event: str, data: str) -> None:
         """Keep a cache channel's last event."""
-        self._missed.pop((app.key, channel), None)
+        self._misses.filled(app, channel)
         self._cache.put(app.key, channel, event, data, self._clock.seconds())
 
     def recall(self, app: App, channel: str) -> Deferred[CachedEvent | None]:
@@ -104,11 +102,7 @@ class Alone:
 
     def missed(self, app: App, channel: str) -> None:
         """Tell the app, once in a while for each channel, that a cache channel is empty."""
-        now = self._clock.seconds()
-        while self._missed and now - next(iter(self._missed.values())) >= MISS_INTERVAL:
-            del self._missed[next(iter(self._missed))]
-        if (app.key, channel) not in self._missed:
-            self._missed[app.key, channel] = now
+        if self._misses.is_news(app, channel):
             self._node.happened(app, Occurrence(name="cache_miss", channel=channel))
 
     def terminate(self, app: App, user_id: str) -> None:

@@ -32,6 +32,10 @@ class LocalOccurrences:
         if not is_inbox(occurrence.channel):
             self._grace.gone(self._who(app, occurrence), lambda: self.node.happened(app, occurrence))
 
+    def hurry(self) -> None:
+        """Tell all endings at once: others decide from now on who comes back."""
+        self._grace.hurry()
+
     def stop(self) -> None:
         """Tell nothing more."""
         self._grace.stop()

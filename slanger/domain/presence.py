@@ -64,13 +64,14 @@ class RosterCopy:
     :ivar known: whether there was a picture.
     """
 
-    __slots__ = ("_changes", "_members", "_position", "known")
+    __slots__ = ("_changes", "_members", "_position", "_shared", "known")
 
     def __init__(self) -> None:
         self.known = False
         self._members: dict[str, Member] = {}
+        self._shared: set[str] = set()
         self._position = 0
-        self._changes: list[tuple[int, str, Member | None]] | None = None
+        self._changes: list[tuple[int, str, int, Member | None]] | None = None
 
     def expect(self) -> None:
         """Learn that a picture was asked for: the changes until it comes may be newer than it."""
@@ -86,37 +87,45 @@ class RosterCopy:
         """Learn that the picture will not come."""
         self._changes = None
 
-    def change(self, position: int, user_id: str, member: Member | None) -> bool:
-        """Let a user be there, or, with None, be gone; tell whether that is news."""
+    def change(self, position: int, user_id: str, nodes: int, member: Member | None = None) -> bool:
+        """Learn how many nodes hold a user; tell whether he came or went with that.
+
+        :param member: who he is, where he comes.
+        """
         if self._changes is not None:
-            self._changes.append((position, user_id, member))
+            self._changes.append((position, user_id, nodes, member))
         if not self.known or position <= self._position:
             return False
         self._position = position
-        return self._set(user_id, member)
+        return self._apply(user_id, nodes, member)
 
-    def set(self, user_id: str, member: Member | None) -> bool:
-        """Change the copy out of this node's own knowledge; tell whether that is news."""
+    def come(self, member: Member) -> bool:
+        """Let a user in by this node's own knowledge; tell whether that is news."""
         self.known = True
-        return self._set(user_id, member)
+        return self._apply(member.user_id, 1, member)
 
-    def picture(self, position: int, members: Iterable[Member]) -> tuple[list[Member], list[str]]:
+    def go(self, user_id: str) -> bool:
+        """Let a user go by this node's own knowledge; tell whether that is news. Who is held elsewhere too stays."""
+        self.known = True
+        return user_id not in self._shared and self._apply(user_id, 0, None)
+
+    def picture(
+        self, position: int, members: Iterable[Member], shared: Iterable[str] = ()
+    ) -> tuple[list[Member], list[str]]:
         """Take a picture over; tell who is there that was not, and who is not that was. The first is no news.
 
         :param position: of the last change that it contains.
+        :param shared: who is held by several nodes.
         """
-        new = {member.user_id: member for member in members}
+        old, self._members = self._members, {member.user_id: member for member in members}
+        self._shared = set(shared)
         self._position = position
-        for later, user_id, member in self._changes or ():
-            if later <= position:
-                continue
-            self._position = later
-            if member is None:
-                new.pop(user_id, None)
-            else:
-                new.setdefault(user_id, member)
+        for later, *change in self._changes or ():
+            if later > position:
+                self._position = later
+                self._apply(*change)  # type: ignore[arg-type]
         self._changes = None
-        old, self._members = self._members, new
+        new = self._members
         if not self.known:
             self.known = True
             return [], []
@@ -131,11 +140,14 @@ class RosterCopy:
     def __len__(self) -> int:
         return len(self._members)
 
-    def _set(self, user_id: str, member: Member | None) -> bool:
-        if (user_id in self._members) == (member is not None):
-            return False
-        if member is None:
-            del self._members[user_id]
+    def _apply(self, user_id: str, nodes: int, member: Member | None) -> bool:
+        if nodes > 1:
+            self._shared.add(user_id)
         else:
-            self._members[user_id] = member
+            self._shared.discard(user_id)
+        if nodes == 0:
+            return self._members.pop(user_id, None) is not None
+        if member is None or user_id in self._members:
+            return False
+        self._members[user_id] = member
         return True

@@ -162,7 +162,11 @@ class ChannelRegistry(Service):
         app, data = subscriber.app, NOTHING
         if member is not None:
             data = await self._broker.enter(app, channel, member, subscriber.socket_id)
-        cached = await self._recall_last(app, channel, ticket) if is_cache(channel) else None
+        cached = None
+        if is_cache(channel):
+            cached = await self._recall_last(app, channel, ticket)
+            if member is not None and self._joining.get((subscriber.socket_id, channel)) is ticket:
+                data = await self._broker.enter(app, channel, member, subscriber.socket_id)  # as it is by now
         if not self._still_wanted(subscriber, channel, ticket):
             return
         self._admit(subscriber, channel, data)

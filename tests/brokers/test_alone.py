@@ -68,4 +68,4 @@ class AloneMemory(SynchronousTestCase):
         for number in range(100):
             clock.advance(1)
             broker.missed(app, f"cache-{number}")
-        self.assertLessEqual(len(broker._missed), 10)
+        self.assertLessEqual(len(broker._misses._told_at), 10)

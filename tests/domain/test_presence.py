@@ -146,7 +146,7 @@ class Copies(SynchronousTestCase):
         for at in range(len(history) + 1):
             if at:
                 change = history[at - 1]
-                if copy.change(at, change.user_id, Member(change.user_id) if change.there else None):
+                if copy.change(at, change.user_id, int(change.there), Member(change.user_id)):
                     told ^= {change.user_id}
             if at == asked:
                 copy.expect()
@@ -166,10 +166,10 @@ class Copies(SynchronousTestCase):
         """After a cut a picture tells exactly what differs, once."""
         copy = RosterCopy()
         for user_id in sorted(known):
-            self.assertTrue(copy.set(user_id, Member(user_id)))
-            self.assertFalse(copy.set(user_id, Member(user_id)))
+            self.assertTrue(copy.come(Member(user_id)))
+            self.assertFalse(copy.come(Member(user_id)))
         if not known:
-            copy.set("nobody", None)
+            self.assertFalse(copy.go("nobody"))
         there = present(history)
         copy.expect()
         added, removed = copy.picture(len(history), map(Member, there))
@@ -181,7 +181,7 @@ class Copies(SynchronousTestCase):
     def test_unknown(self) -> None:
         """Nothing is told of a roster that is not known yet."""
         copy = RosterCopy()
-        self.assertFalse(copy.change(1, "a", Member("a")))
+        self.assertFalse(copy.change(1, "a", 1, Member("a")))
         self.assertFalse(copy.known)
         self.assertEqual(len(copy), 0)
 
@@ -190,17 +190,29 @@ class Copies(SynchronousTestCase):
         copy = RosterCopy()
         copy.expect()
         copy.picture(5, [Member("a")])
-        self.assertFalse(copy.change(5, "a", None))
-        self.assertTrue(copy.change(6, "a", None))
+        self.assertFalse(copy.change(5, "a", 0))
+        self.assertTrue(copy.change(6, "a", 0))
         self.assertNotIn("a", copy)
 
     def test_first_info(self) -> None:
         """The info of the first stands, whichever is heard later."""
         copy = RosterCopy()
         copy.expect()
-        copy.change(2, "a", Member("a", Raw(b'{"n":2}')))
+        copy.change(2, "a", 1, Member("a", Raw(b'{"n":2}')))
         copy.picture(1, [Member("a", Raw(b'{"n":1}'))])
         self.assertEqual([member.user_info for member in copy], [Raw(b'{"n":1}')])
+
+    def test_held_elsewhere(self) -> None:
+        """A user whom this node lets go by its own knowledge stays while another node holds him too."""
+        copy = RosterCopy()
+        copy.expect()
+        copy.picture(1, [Member("a"), Member("b")], ["a"])
+        self.assertFalse(copy.change(2, "b", 2))
+        self.assertEqual((copy.go("a"), copy.go("b")), (False, False))
+        for user_id, position in (("a", 3), ("b", 4)):
+            self.assertFalse(copy.change(position, user_id, 1))
+            self.assertIn(user_id, copy)
+            self.assertTrue(copy.go(user_id))
 
     def test_no_picture(self) -> None:
         """A picture that will not come leaves the copy as it was, ready for another."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,10 +13,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from slanger.brokers.alone import MISS_INTERVAL
+from slanger.brokers.misses import MISS_INTERVAL, Misses
 from slanger.brokers.redis.address import RedisAddress
 from slanger.brokers.redis.complaints import Complaints
-from slanger.brokers.redis.envelope import Added, Envelope, Event, Removed, Terminate
+from slanger.brokers.redis.envelope import Added, Envelope, Event, Removed, Shared, Terminate
 from slanger.brokers.redis.holdings import Holdings
 from slanger.brokers.redis.interest import Heard, Interest
 from slanger.brokers.redis.lease import Lease
@@ -93,8 +92,8 @@ class RedisBroker(MultiService):
         self._holdings = Holdings(root, clock, self._subscriptions, self._occurrences.claim)
         self._presence = Presence(root, clock, self._interest, self._holdings, self._occurrences, complaints)
         self._outbound = Outbound(root, clock, buffer_bytes, complaints)
-        self._queries = Queries(root, self._presence, cache, clock)
-        self._misses: dict[tuple[str, str], float] = {}
+        self._queries = Queries(root, self._interest, self._presence, cache, clock)
+        self._misses = Misses(clock)
         self._joining: Deferred[None] | None = None
         self._cut_off_at: float | None = clock.seconds()
         self._said_so = False
@@ -112,7 +111,7 @@ class RedisBroker(MultiService):
     def stopService(self) -> Deferred[Any]:
         """Say good-bye: what waits is sent, and the others take over what this node holds."""
         self._lease.stop()
-        self._occurrences.local.stop()
+        self._occurrences.stop()
         commands = self._links.commands
         leaving: Deferred[Any] = succeed(None)
         if commands is not None and self._cut_off_at is None:
@@ -127,6 +126,7 @@ class RedisBroker(MultiService):
         self._pause()
         if len(self._outbound):
             self._log.warn("{count} events did not reach the other nodes", count=len(self._outbound))
+        self._links.hang_up()
         return super().stopService()
 
     # IBroker
@@ -179,7 +179,7 @@ class RedisBroker(MultiService):
     def remember(self, app: App, channel: str, event: str, data: str) -> None:
         """Keep a cache channel's last event for the whole cluster."""
         self._cache.put(app.key, channel, event, data, self._clock.seconds())
-        self._misses.pop((app.key, channel), None)
+        self._misses.filled(app, channel)
         self._outbound.remember(app.key, channel, msgspec.json.encode((event, data)), self._cache_ttl_ms)
 
     def recall(self, app: App, channel: str) -> Deferred[CachedEvent | None]:
@@ -226,10 +226,6 @@ class RedisBroker(MultiService):
     def _links_changed(self) -> None:
         """Go on where a link has come, and make do where one is lost."""
         commands, ear = self._links.commands, self._links.ear
-        if commands is None:
-            self._outbound.pause()
-        else:
-            self._outbound.resume(commands)
         if commands is not None and ear is not None:
             self._rejoin()
         else:
@@ -248,6 +244,7 @@ class RedisBroker(MultiService):
         self._pause()
 
     def _pause(self) -> None:
+        self._outbound.pause()
         self._queries.pause()
         self._lease.pause()
         self._interest.pause()
@@ -268,6 +265,7 @@ class RedisBroker(MultiService):
 
     async def _join(self, commands: Commands, ear: Ear) -> None:
         before = await self._lease.begin(commands)
+        self._outbound.resume(commands)
         listening = self._interest.resume(ear, commands)
         settles_in = self._lease.settles_in
         stated = self._holdings.restate(commands, self._lease.name, before, forgotten=settles_in > 0)
@@ -280,6 +278,7 @@ class RedisBroker(MultiService):
         self._occurrences.resume(commands, self._lease.name)
         self._cut_off_at = None
         self._said_so = False
+        self._links.accepted()
         self._log.info("joined Redis at {address} as {node}", address=self._address.text, node=self._lease.name)
 
     def _not_joined(self, failure: Failure) -> None:
@@ -305,26 +304,18 @@ class RedisBroker(MultiService):
                 why=self._links.trouble,
             )
         if away >= self._lease_seconds and not self._occurrences.on_its_own:
-            self._go_on_alone()
-
-    def _go_on_alone(self) -> None:
-        """Tell the app what began here since the cut: the other nodes have taken this one for dead by now."""
-        self._occurrences.on_its_own = True
-        for opened in self._holdings.opened.values():
-            if not opened.stated:
-                self._occurrences.opened_here(opened)
-        for users in self._holdings.users.values():
-            for held in users.values():
-                others = (each.user_id for each in self._presence.roster(held.app, held.channel))
-                is_first = all(user_id in users and not users[user_id].stated for user_id in others)
-                if not held.stated:
-                    self._occurrences.began_here(held, is_first=is_first and not any(u.told for u in users.values()))
+            self._occurrences.on_its_own = True
+            for opened in self._holdings.opened.values():
+                if not opened.stated:
+                    self._occurrences.opened_here(opened)
+            self._presence.go_on_alone()
 
     # What is heard
 
     def _heard(self, topic: bytes, payload: bytes) -> None:
         if topic == self._root.beats:
             self._lease.heard()
+            self._interest.beaten(payload)
         else:
             self._interest.heard(topic, payload)
 
@@ -333,7 +324,7 @@ class RedisBroker(MultiService):
             case Event():
                 if said.o != self._root.origin and heard.is_new(said.o, said.s):
                     self._node.deliver(heard.app, heard.name, Message(bytes(said.t)), said.x)
-            case Added() | Removed():
+            case Added() | Removed() | Shared():
                 self._presence.changed(heard, at, said)
             case Terminate():
                 if said.o != self._root.origin and heard.is_new(said.o, said.s):
@@ -345,9 +336,7 @@ class RedisBroker(MultiService):
         return self._node.subscriptions(app, channel)
 
     def _missed_here(self, app: App, channel: str) -> None:
-        now = self._clock.seconds()
-        if now - self._misses.get((app.key, channel), -math.inf) >= MISS_INTERVAL:
-            self._misses[app.key, channel] = now
+        if self._misses.is_news(app, channel):
             self._node.happened(app, Occurrence(name="cache_miss", channel=channel))
 
 

@@ -21,7 +21,7 @@ NOWHERE = 0
 """The position before all others."""
 
 _NUMBER_BITS = 20
-_POSITION = re.compile(r"(\d{1,15})-(\d{1,6})\Z", re.ASCII)
+_POSITION = re.compile(r"(\d{1,15})-(\d{1,7})\Z", re.ASCII)
 
 
 class BadMessage(Exception):
@@ -68,6 +68,18 @@ class Removed(msgspec.Struct, frozen=True, tag_field="k", tag="removed"):
     u: str
 
 
+class Shared(msgspec.Struct, frozen=True, tag_field="k", tag="held"):
+    """A user is held by another number of nodes than before, but by one at least.
+
+    :param n: how many.
+    """
+
+    v: Literal[1]
+    o: str
+    u: str
+    n: int
+
+
 class Terminate(msgspec.Struct, frozen=True, tag_field="k", tag="terminate"):
     """The connections that signed in as a user have to go."""
 
@@ -77,7 +89,7 @@ class Terminate(msgspec.Struct, frozen=True, tag_field="k", tag="terminate"):
     u: str
 
 
-Envelope = Event | Added | Removed | Terminate
+Envelope = Event | Added | Removed | Shared | Terminate
 
 _envelope = msgspec.json.Decoder(Envelope)
 _arrival = msgspec.json.Decoder(tuple[str, str, Envelope])

@@ -201,7 +201,7 @@ class Holdings:
 
     def _answered(self, reply: Any, lease: str, answers: list[Answer | None]) -> None:
         due, replies = reply
-        if lease != self._lease or self._commands is None:
+        if due < 0 or lease != self._lease or self._commands is None:
             return
         for answer, each in zip(answers, replies, strict=True):
             if answer is not None:

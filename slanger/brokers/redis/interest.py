@@ -18,7 +18,7 @@ from slanger.brokers.redis import envelope
 from slanger.brokers.redis.complaints import Complaints
 from slanger.brokers.redis.envelope import BadMessage, Envelope
 from slanger.brokers.redis.links import Commands, Ear, LinkLost
-from slanger.brokers.redis.root import RETENTION, Root
+from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import CATCH_UP
 from slanger.domain.apps import App
 from slanger.domain.presence import RosterCopy
@@ -32,6 +32,9 @@ CHUNK = 500
 PAGE = 500
 """Entries of the log that are looked at in one command."""
 
+GLANCE = "glance"
+"""The reason to listen to a channel that someone is about to join."""
+
 ORIGINS = 64
 """Nodes whose last number is remembered for each channel."""
 
@@ -40,19 +43,22 @@ class Heard:
     """A channel that is listened to.
 
     :ivar reasons: why; nothing is done for a channel without one, beyond a while.
-    :ivar at: the position up to which everything is known; None until the log was asked.
+    :ivar at: the position of the last message; None until the log was asked.
+    :ivar sure: the position up to which everything must have been heard, as the links were fine.
+    :ivar held: what was heard since the log was asked, until it answers; None where nothing is asked.
     :ivar copy: of its roster, where it has one.
     """
 
-    __slots__ = ("_numbers", "_waiting", "app", "at", "copy", "held", "name", "reasons", "since", "unwanted_at")
+    __slots__ = ("_numbers", "_waiting", "app", "at", "copy", "held", "name", "reasons", "since", "sure", "topic")
 
-    def __init__(self, app: App, name: str, since: float) -> None:
+    def __init__(self, app: App, name: str, topic: bytes, since: float) -> None:
         self.app = app
         self.name = name
+        self.topic = topic
         self.reasons: set[str] = set()
         self.since = since
-        self.unwanted_at = since
         self.at: int | None = None
+        self.sure = envelope.NOWHERE
         self.held: list[tuple[int, Envelope]] | None = []
         self.copy: RosterCopy | None = None
         self._numbers: dict[str, int] = {}
@@ -74,6 +80,12 @@ class Heard:
             do()
         else:
             self._waiting.append((position, do))
+
+    def known(self, position: int) -> Deferred[None]:
+        """Fire once everything up to a position is known, or nothing more can be."""
+        knowing: Deferred[None] = Deferred()
+        self.when(position, lambda: knowing.callback(None))
+        return knowing
 
     def moved(self) -> None:
         """Do what waited for this position."""
@@ -120,20 +132,23 @@ class Interest:
         self._longest = longest
         self._complaints = complaints
         self._channels: dict[bytes, Heard] = {}
+        self._unwanted: dict[bytes, float] = {}
         self._ear: Ear | None = None
         self._commands: Commands | None = None
         self._unasked: list[bytes] = []
         self._behind: list[Heard] = []
         self._due: set[Callable[[], None]] = set()
         self._catching: set[bytes] = set()
+        self._lacking: set[bytes] = set()
         self._complete: Deferred[None] | None = None
+        self._heard_until = envelope.NOWHERE
 
     def want(self, app: App, channel: str, reason: str) -> Heard:
         """Listen to a channel, for one more reason."""
         topic = self._root.topic(app.key, channel)
         heard = self._channels.get(topic)
         if heard is None:
-            heard = self._channels[topic] = Heard(app, channel, self._clock.seconds())
+            heard = self._channels[topic] = Heard(app, channel, topic, self._clock.seconds())
             self._catching.add(topic)
             if self._ear is not None:
                 self._unasked.append(topic)
@@ -146,7 +161,15 @@ class Interest:
         heard = self._channels.get(self._root.topic(app.key, channel))
         if heard is not None and reason in heard.reasons:
             heard.reasons.remove(reason)
-            heard.unwanted_at = self._clock.seconds()
+            if not heard.reasons:
+                self._unwanted.pop(heard.topic, None)
+                self._unwanted[heard.topic] = self._clock.seconds()
+
+    def glance(self, app: App, channel: str) -> Heard:
+        """Listen to a channel for a while, from now on."""
+        heard = self.want(app, channel, GLANCE)
+        self.unwant(app, channel, GLANCE)
+        return heard
 
     def find(self, app: App, channel: str) -> Heard | None:
         """Give a channel that is listened to."""
@@ -155,14 +178,19 @@ class Interest:
     def tidy(self) -> None:
         """Let go of channels that there was no reason for in a while."""
         limit = self._clock.seconds() - LINGER
-        gone = [
-            topic
-            for topic, each in self._channels.items()
-            if not each.reasons and each.unwanted_at <= limit and (topic not in self._catching or self._ear is None)
-        ]
-        for topic in gone:
-            del self._channels[topic]
-            self._catching.discard(topic)
+        gone = []
+        while self._unwanted:
+            topic, unwanted_at = next(iter(self._unwanted.items()))
+            if unwanted_at > limit:
+                break
+            del self._unwanted[topic]
+            if topic in self._catching and self._ear is not None:
+                self._unwanted[topic] = self._clock.seconds()
+            elif not self._channels[topic].reasons:
+                gone.append(topic)
+                del self._channels[topic]
+                self._catching.discard(topic)
+                self._lacking.discard(topic)
         if gone and self._ear is not None:
             self._ear.unsubscribe(gone)
 
@@ -173,8 +201,12 @@ class Interest:
         self._behind.clear()
         self._unasked = list(self._channels)
         self._catching = set(self._channels)
+        self._lacking = set(self._channels)
         for heard in self:
+            if heard.held is None:
+                heard.sure = self._heard_until
             heard.held = []
+        self._heard_until = envelope.NOWHERE
         ear.subscribe([self._root.beats])
         self._subscribe()
         self._complete = Deferred()
@@ -193,6 +225,13 @@ class Interest:
             self._behind.append(heard)
             self._soon(self._catch_up)
 
+    def beaten(self, at: bytes) -> None:
+        """Learn that all that was published before a time, on channels that are listened to, has been heard."""
+        if at.isdigit():
+            self._heard_until = envelope.at_time(int(at[:15]))
+        else:
+            self._complaints.count("bad message", "dropped one among the beats of this node")
+
     def heard(self, topic: bytes, payload: bytes) -> None:
         """Take what arrives."""
         channel = self._channels.get(topic)
@@ -205,8 +244,9 @@ class Interest:
             return
         if channel.held is not None:
             channel.held.append((at, said))
-        elif channel.at is not None and before > channel.at and self._commands is not None:
+        elif channel.at is not None and before > channel.at:
             channel.held = [(at, said)]
+            channel.sure = channel.at
             self._behind.append(channel)
             self._catching.add(topic)
             self._soon(self._catch_up)
@@ -255,36 +295,35 @@ class Interest:
 
         An answer that comes when either link is another counts for nothing: all is asked for again.
         """
-        since = [self._known(each) for each in channels]
         by_name = {each.name: each for each in channels}
-        pairs = [(each.name, envelope.position_text(at)) for each, at in zip(channels, since, strict=True)]
-        for channel, at in zip(channels, since, strict=True):
-            channel.at = at
-        wanted, go_on = msgspec.json.encode(pairs), b""
+        for channel in channels:
+            if channel.at is None:
+                channel.at = envelope.at_time(self._redis_time(channel.since))
+            channel.sure = max(channel.sure, channel.at)
+        since = [(each.at or 0, each.sure) for each in channels]
+        known = [
+            (each.name, envelope.position_text(at), envelope.position_text(sure))
+            for each, (at, sure) in zip(channels, since, strict=True)
+        ]
+        wanted, go_on = msgspec.json.encode(known), b""
         while True:
             answer = await commands.run(CATCH_UP, *self._root.arguments, app, PAGE, go_on, wanted)
             if ear is not self._ear or commands is not self._commands:
                 return
-            lasts, _end, trimmed, go_on, entries = answer
+            lasts, lost_until, go_on, entries = answer
             self._replay(entries, by_name)
             if not go_on:
                 break
-        lost = _position(trimmed)
-        forgotten = envelope.at_time(self._redis_time(self._clock.seconds()) - RETENTION * 1000)
-        for channel, at, last in zip(channels, since, map(_position, lasts), strict=True):
-            if at < lost and (last > at or at < forgotten):
-                self._complain_of_gap(channel, at, lost)
+        lost = position(lost_until)
+        for channel, (_, sure), last in zip(channels, since, map(position, lasts), strict=True):
+            if sure < lost and (last > sure or not last):
+                self._complain_of_gap(channel, sure, lost)
             self._go_on(channel, last)
-
-    def _known(self, channel: Heard) -> int:
-        if channel.at is not None:
-            return channel.at
-        return envelope.at_time(self._redis_time(channel.since))
 
     def _replay(self, entries: list[bytes], by_name: dict[str, Heard]) -> None:
         for index in range(0, len(entries), 3):
             channel = by_name[entries[index + 1].decode()]
-            at = _position(entries[index])
+            at = position(entries[index])
             if at > (channel.at or 0):
                 try:
                     said = envelope.read(entries[index + 2], self._longest)
@@ -304,8 +343,9 @@ class Interest:
                 self._pass_on(channel, at, said)
         channel.at = max(channel.at or 0, last)
         channel.moved()
-        self._catching.discard(self._root.topic(channel.app.key, channel.name))
-        if not self._catching and self._complete is not None:
+        self._catching.discard(channel.topic)
+        self._lacking.discard(channel.topic)
+        if not self._lacking and self._complete is not None:
             complete, self._complete = self._complete, None
             complete.callback(None)
 
@@ -329,7 +369,8 @@ class Interest:
             self._log.failure("catching up failed", failure)
 
 
-def _position(text: bytes) -> int:
+def position(text: bytes) -> int:
+    """Read a position that Redis gave; nothing is nowhere."""
     try:
         return envelope.position(text.decode()) if text else envelope.NOWHERE
     except (BadMessage, UnicodeDecodeError):

@@ -92,14 +92,14 @@ class Lease:
 
         Everything is stated again under a new name, so that what others let go of meanwhile is not mixed with it.
         """
-        before = self.name
-        if before:
-            self._ended.append(before)
         self._number += 1
-        self.name = f"{self._root.origin}.{self._number}"
+        name = f"{self._root.origin}.{self._number}"
         self._commands = commands
         self._heard_at = self._clock.seconds()
-        await self._renew(commands, "begin")
+        await self._renew(commands, name, "begin")
+        before, self.name = self.name, name
+        if before:
+            self._ended.append(before)
         return before
 
     async def end_earlier(self, commands: Commands) -> None:
@@ -143,12 +143,12 @@ class Lease:
         elif now - self._heard_at > self._patience and self._links.ear is not None:
             self._links.ear.abort("the link that listens is silent")
         elif self._asked_at is None:
-            renewing = Deferred.fromCoroutine(self._renew(commands, ""))
+            renewing = Deferred.fromCoroutine(self._renew(commands, self.name, ""))
             renewing.addErrback(_lost)
 
-    async def _renew(self, commands: Commands, how: str) -> None:
+    async def _renew(self, commands: Commands, lease: str, how: str) -> None:
         self._asked_at = self._clock.seconds()
-        arguments = self._root.origin, self.name, self._ms, how
+        arguments = self._root.origin, lease, self._ms, how
         answer = await commands.run(BEAT, *self._root.arguments, *arguments)
         self._asked_at = None
         if not answer[0]:
@@ -157,10 +157,10 @@ class Lease:
             return
         self._ahead = answer[1] - self._clock.seconds() * 1000
         self._age_ms = answer[2]
-        for lease in answer[3:]:
-            if lease not in self._sweeping and not how:
-                self._sweeping.add(lease)
-                sweeping = Deferred.fromCoroutine(self._clean_up(commands, lease))
+        for ended in answer[3:]:
+            if ended not in self._sweeping and not how:
+                self._sweeping.add(ended)
+                sweeping = Deferred.fromCoroutine(self._clean_up(commands, ended))
                 sweeping.addErrback(_lost)
 
     async def _clean_up(self, commands: Commands, lease: bytes) -> None:
@@ -171,9 +171,10 @@ class Lease:
             self._sweeping.discard(lease)
 
     async def _sweep_all(self, commands: Commands, lease: bytes) -> None:
-        arguments = self._root.origin, lease, SWEPT, self._hooked
-        while await commands.run(SWEEP, *self._root.arguments, *arguments):
-            pass
+        go_on = b"0"
+        while go_on:
+            arguments = self._root.origin, lease, SWEPT, self._hooked, go_on
+            go_on = await commands.run(SWEEP, *self._root.arguments, *arguments)
 
 
 def _lost(failure: Failure) -> None:

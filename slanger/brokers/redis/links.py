@@ -6,13 +6,15 @@ Each is kept up by a `ClientService` of its own. A link that answers no more is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from twisted.application.internet import ClientService
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
 from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from txredisapi import ConnectionError as LinkLost
 from txredisapi import InvalidData, RedisError, RedisProtocol
@@ -44,6 +46,8 @@ class _Link(RedisProtocol):  # type: ignore[misc]
 
     def connectionMade(self) -> None:
         """Introduce itself; everything leaves in one write."""
+        with suppress(AttributeError, OSError):  # a Unix socket
+            self.transport.setTcpNoDelay(True)
         greetings = [self.execute_command(*words) for words in self._introduction()]
         if self._address.master is not None:
             greetings.append(self.execute_command("ROLE").addCallback(_check_role))
@@ -115,7 +119,7 @@ class Commands(_Link):
         return reading.addErrback(self._failed, None)
 
     def _failed(self, failure: Failure, script: Script | None) -> Failure:
-        if failure.check(LinkLost) is None:
+        if failure.check(LinkLost, CancelledError) is None:
             what = script.name if script else "a command"
             self.abort(f"{what}: {failure.getErrorMessage()}")
             return Failure(LinkLost("given up"))
@@ -150,6 +154,9 @@ class Ear(_Link):
                 return
             if kind == b"unsubscribe":
                 return
+        elif isinstance(reply, RedisError) and not self.replyQueue.waiting:
+            self.abort(f"subscribe: {reply}")
+            return
         super().replyReceived(reply)
 
     def _write(self, word: str, topics: Iterable[bytes]) -> None:
@@ -173,6 +180,12 @@ class _Watched:
     def _failed(self, failure: Failure) -> Failure:
         self._links.complain(failure.getErrorMessage())
         return failure
+
+
+class _Keeper(ClientService):
+    """Keep a link up, and leave the log to those who know what it means."""
+
+    _log = Logger(observer=lambda _event: None)  # type: ignore[arg-type]
 
 
 class _LinkFactory(Factory):
@@ -206,13 +219,23 @@ class Links(MultiService):
         self.commands: Commands | None = None
         self.ear: Ear | None = None
         self.trouble = ""
+        self._attempts: dict[type[_Link], int] = {}
         self.heard: Callable[[bytes, bytes], None] = _ignore
         self.subscribed: Callable[[Ear, bytes], None] = _ignore
         self.on_change: Callable[[], None] = _ignore
         for kind in (Commands, Ear):
             factory = _LinkFactory(lambda kind=kind: kind(address, self))  # type: ignore[misc]
-            service = ClientService(_Watched(endpoint, self), factory, retryPolicy=_retry_delay, clock=clock)
+            service = _Keeper(_Watched(endpoint, self), factory, retryPolicy=self._delay_of(kind), clock=clock)
             service.setServiceParent(self)
+
+    def _delay_of(self, kind: type[_Link]) -> Callable[[int], float]:
+        """Count attempts until all is well, not until a link stands: who refuses us is not asked again at once."""
+
+        def delay(_: int) -> float:
+            attempts = self._attempts[kind] = self._attempts.get(kind, 0) + 1
+            return float(min(0.05 * 2 ** min(attempts, 10), LONGEST_RETRY))
+
+        return delay
 
     def up(self, link: _Link) -> None:
         """Learn that a link is of use."""
@@ -232,13 +255,20 @@ class Links(MultiService):
             return
         self.on_change()
 
+    def accepted(self) -> None:
+        """Learn that Redis does all that it is asked."""
+        self._attempts.clear()
+        self.trouble = ""
+
+    def hang_up(self) -> None:
+        """Give both links up, without waiting for the other side."""
+        for link in (self.commands, self.ear):
+            if link is not None:
+                link.abort("this node stops")
+
     def complain(self, why: str) -> None:
         """Remember what is wrong."""
         self.trouble = why
-
-
-def _retry_delay(attempts: int) -> float:
-    return float(min(0.05 * 2 ** min(attempts, 10), LONGEST_RETRY))
 
 
 def _check_role(role: Any) -> None:

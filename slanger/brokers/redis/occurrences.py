@@ -23,22 +23,24 @@ from slanger.domain.webhooks import Occurrence
 from slanger.protocol.names import is_inbox, is_presence
 
 CLAIMS = 100
-"""Occurrences of one app that are claimed at a time."""
+"""Occurrences that are claimed at a time."""
 
-_occurrence = msgspec.json.Decoder(tuple[str, str, str])
+_occurrence = msgspec.json.Decoder(tuple[str, str, str, str])
 
 
 class Occurrences:
-    """Claim what apps are to be told; tell it; acknowledge that."""
+    """Claim what apps are to be told; tell it; acknowledge that.
+
+    :ivar local: tells what this node decides by itself.
+    """
 
     def __init__(self, root: Root, clock: IReactorTime, apps: Sequence[App], complaints: Complaints) -> None:
         self._root = root
-        self._clock = clock
         self._apps = {app.key: app for app in apps if app.webhooks}
         self._complaints = complaints
         self._commands: Commands | None = None
         self._lease = ""
-        self._told: list[tuple[str, str, str]] = []
+        self._told: list[tuple[str, str]] = []
         self._claiming = False
         self.local = LocalOccurrences(clock)
         self.on_its_own = False
@@ -47,9 +49,10 @@ class Occurrences:
 
     async def acknowledge(self, commands: Commands) -> None:
         """Acknowledge over a new link what was told before the cut, so that nobody tells it again."""
-        told, self._told = self._told, []
+        told = tuple(self._told)
         if told:
-            await commands.run(CLAIM, *self._root.arguments, "", 0, "[]", msgspec.json.encode(told))
+            await commands.run(CLAIM, *self._root.arguments, "", 0, msgspec.json.encode(told))
+            del self._told[: len(told)]
 
     def resume(self, commands: Commands, lease: str) -> None:
         """Claim over a new link."""
@@ -57,11 +60,18 @@ class Occurrences:
         self._lease = lease
         self._claiming = False
         self.on_its_own = False
+        self.local.hurry()
         self.claim()
 
     def pause(self) -> None:
         """Learn that the link is lost."""
         self._commands = None
+
+    def stop(self) -> None:
+        """Tell nothing more: what was claimed and not told is left to the other nodes."""
+        self._commands = None
+        self._apps = {}
+        self.local.stop()
 
     def claim(self) -> None:
         """Claim what is due, and acknowledge what was told since the last time."""
@@ -69,25 +79,26 @@ class Occurrences:
             return
         self._claiming = True
         told = tuple(self._told)
-        arguments = self._lease, CLAIMS, msgspec.json.encode(tuple(self._apps)), msgspec.json.encode(told)
-        claiming = self._commands.run(CLAIM, *self._root.arguments, *arguments)
-        claiming.addCallbacks(self._claimed, self._lost, callbackArgs=(self._commands, told))
+        claiming = self._commands.run(CLAIM, *self._root.arguments, self._lease, CLAIMS, msgspec.json.encode(told))
+        claiming.addCallbacks(self._claimed, self._lost, callbackArgs=(self._lease, len(told)))
 
-    def _claimed(self, answer: list[bytes], commands: Commands, told: Sequence[tuple[str, str, str]]) -> None:
+    def _claimed(self, claimed: list[bytes], lease: str, acknowledged: int) -> None:
+        if lease != self._lease or self._commands is None:
+            return
         self._claiming = False
-        self._told = [each for each in self._told if each not in told]
-        for index in range(0, len(answer), 2):
-            key, text = answer[index].decode(), answer[index + 1].decode()
-            self._told.append((self._lease, key, text))
-            self._tell(self._apps[key], text)
-        if answer and commands is self._commands:
+        del self._told[:acknowledged]
+        for text in claimed:
+            self._told.append((lease, text.decode()))
+            self._tell(text)
+        if claimed:
             self.claim()
 
-    def _tell(self, app: App, text: str) -> None:
+    def _tell(self, text: bytes) -> None:
         try:
-            name, channel, user_id = _occurrence.decode(text)
-        except msgspec.DecodeError as fault:
-            self._complaints.count("bad message", f"an occurrence of app {app.key}: {fault}")
+            key, name, channel, user_id = _occurrence.decode(text)
+            app = self._apps[key]
+        except (ValueError, KeyError) as fault:
+            self._complaints.count("bad message", f"an occurrence that no app here is told of: {fault}")
             return
         self.local.node.happened(app, _make(name, channel, user_id))
 
@@ -95,10 +106,6 @@ class Occurrences:
         self._claiming = False
 
     # What this node tells by itself
-
-    def go_on_alone(self) -> None:
-        """From now on, tell all that begins and ends here."""
-        self.on_its_own = True
 
     def opened_here(self, opened: Opened) -> None:
         """Learn that this node opened a channel while it is cut off."""

@@ -63,6 +63,7 @@ class Outbound:
         self._number = 0
         self._flushing = False
         self._dropped = 0
+        self._round = 0
 
     def event(self, app: str, channel: str, text: bytes, exclude: str | None) -> None:
         """Send an event to the channel's subscribers on other nodes."""
@@ -87,9 +88,8 @@ class Outbound:
 
     def resume(self, commands: Commands) -> None:
         """Send over a new link what was not acknowledged on the one before, then all that waits."""
-        if commands is self._commands:
-            return
         self._commands = commands
+        self._round += 1
         if self._dropped:
             text = "{dropped} events did not fit into the publish buffer while Redis was away: other nodes lack them"
             self._log.warn(text, dropped=self._dropped)
@@ -119,7 +119,7 @@ class Outbound:
                     parcel.ttl_ms,
                 )
             sending = self._commands.run(PUBLISH, *self._root.arguments, self._root.origin, *arguments)
-            sending.addCallbacks(self._taken, _lost, callbackArgs=(self._commands, batch))
+            sending.addCallbacks(self._taken, _lost, callbackArgs=(self._round, batch))
 
     def __len__(self) -> int:
         """Count what Redis has not taken yet."""
@@ -140,8 +140,8 @@ class Outbound:
             self._flushing = True
             self._clock.callLater(0, self.flush)
 
-    def _taken(self, _: Any, commands: Commands, batch: list[_Parcel]) -> None:
-        if commands is self._commands:
+    def _taken(self, _: Any, of_round: int, batch: list[_Parcel]) -> None:
+        if of_round == self._round:
             for parcel in batch:
                 self._unacknowledged.popleft()
                 self._bytes -= parcel.size

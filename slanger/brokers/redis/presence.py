@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from slanger.brokers.redis import envelope
 from slanger.brokers.redis.complaints import Complaints
-from slanger.brokers.redis.envelope import Added, BadMessage, Removed
+from slanger.brokers.redis.envelope import Added, BadMessage, Removed, Shared
 from slanger.brokers.redis.holdings import Held, Holdings
 from slanger.brokers.redis.interest import Heard, Interest
 from slanger.brokers.redis.links import Commands, LinkLost
@@ -57,7 +57,7 @@ class Presence:
         self._complaints = complaints
         self._commands: Commands | None = None
         self._settles: IDelayedCall | None = None
-        self._unpictured: dict[tuple[str, str], Heard] = {}
+        self._unpictured: dict[bytes, Heard] = {}
 
     # What this node asks for
 
@@ -105,7 +105,7 @@ class Presence:
             self._holdings.leave(held)
             return
         heard = self._interest.find(app, channel)
-        if heard is not None and _copy(heard).set(user_id, None):
+        if heard is not None and _copy(heard).go(user_id):
             self.node.member_removed(app, channel, user_id)
             self._occurrences.ended_here(held, is_last=not heard.copy)
 
@@ -129,17 +129,19 @@ class Presence:
 
     # What is published
 
-    def changed(self, heard: Heard, at: int, said: Added | Removed) -> None:
+    def changed(self, heard: Heard, at: int, said: Added | Removed | Shared) -> None:
         """Take a change of a roster over."""
         if heard.copy is None:
             return
         if isinstance(said, Added):
             member = envelope.member(said.u, bytes(said.i))
-            if heard.copy.change(at, said.u, member):
+            if heard.copy.change(at, said.u, 1, member):
                 self.node.member_added(heard.app, heard.name, member)
+        elif isinstance(said, Shared):
+            heard.copy.change(at, said.u, max(1, said.n))
         elif said.o != self._root.origin and self._holds(heard, said.u):
             return  # another node cleaned up after us: we were taken for dead, and state everything again
-        elif heard.copy.change(at, said.u, None):
+        elif heard.copy.change(at, said.u, 0):
             self.node.member_removed(heard.app, heard.name, said.u)
 
     # The link
@@ -167,19 +169,23 @@ class Presence:
                 for held in tuple(self._holdings.held(heard.app, heard.name).values()):
                     if not held.settled:
                         self._settle_here(heard, held)
-                heard.wait_no_more()
+            heard.wait_no_more()
+
+    def go_on_alone(self) -> None:
+        """Tell the app who came since the cut: the other nodes have taken this one for dead by now."""
+        for users in self._holdings.users.values():
+            new = {user_id: held for user_id, held in users.items() if not held.stated}
+            for number, held in enumerate(new.values()):
+                others = any(member.user_id not in new for member in self.roster(held.app, held.channel))
+                self._occurrences.began_here(held, is_first=number == 0 and not others)
 
     # Inside
 
     async def _compare(self, commands: Commands) -> None:
-        by_app: dict[str, list[Heard]] = {}
-        for heard in self._interest:
-            if heard.copy is not None:
-                heard.copy.expect()
-                by_app.setdefault(heard.app.key, []).append(heard)
-        for app, channels in by_app.items():
-            for first in range(0, len(channels), CHUNK):
-                await self._copy_rosters(commands, app, channels[first : first + CHUNK])
+        copied = [heard for heard in self._interest if heard.copy is not None]
+        for heard in copied:
+            _copy(heard).expect()
+        await self._copy_all(commands, copied)
 
     def _settled(self) -> None:
         self._settles = None
@@ -189,10 +195,10 @@ class Presence:
 
     def _answered(self, heard: Heard, held: Held, reply: Any, *, picture: bool) -> None:
         """Take the cluster's answer: he is in once this node knows all that was published before."""
-        there, new, position, roster = reply
+        there, new, position, picture_taken = reply
         at = envelope.position(position.decode()) if position else envelope.NOWHERE
         if picture:
-            self._take_picture(heard, at, roster)
+            self._take_picture(heard, at, *picture_taken)
         if not there:
             self._refuse(held)
         elif picture:
@@ -212,7 +218,7 @@ class Presence:
         """Let a user in without asking: Redis is away."""
         copy = _copy(heard)
         first = not copy
-        if copy.set(held.member.user_id, held.member):
+        if copy.come(held.member):
             self.node.member_added(heard.app, heard.name, held.member)
             self._occurrences.began_here(held, is_first=first)
         self._settle(heard, held)
@@ -237,7 +243,8 @@ class Presence:
             self._interest.unwant(app, channel, HOLDERS)
 
     def _holds(self, heard: Heard, user_id: str) -> bool:
-        return user_id in self._holdings.held(heard.app, heard.name)
+        held = self._holdings.held(heard.app, heard.name).get(user_id)
+        return held is not None and held.settled
 
     def _is_full(self, app: App, copy: RosterCopy, user_id: str) -> bool:
         return user_id not in copy and len(copy) >= app.presence_members
@@ -246,26 +253,30 @@ class Presence:
         _copy(heard).expect()
         if not self._unpictured:
             self._clock.callLater(0, self._ask_for_pictures)
-        self._unpictured[heard.app.key, heard.name] = heard
+        self._unpictured[heard.topic] = heard
 
     def _ask_for_pictures(self) -> None:
         unpictured, self._unpictured = self._unpictured, {}
+        if self._commands is not None:
+            copying = Deferred.fromCoroutine(self._copy_all(self._commands, unpictured.values()))
+            copying.addErrback(lambda failure: failure.trap(LinkLost))
+
+    async def _copy_all(self, commands: Commands, channels: Iterable[Heard]) -> None:
         by_app: dict[str, list[Heard]] = {}
-        for heard in unpictured.values():
+        for heard in channels:
             by_app.setdefault(heard.app.key, []).append(heard)
-        for app, channels in by_app.items():
-            if self._commands is not None:
-                copying = Deferred.fromCoroutine(self._copy_rosters(self._commands, app, channels))
-                copying.addErrback(lambda failure: failure.trap(LinkLost))
+        for app, of_app in by_app.items():
+            for first in range(0, len(of_app), CHUNK):
+                await self._copy_rosters(commands, app, of_app[first : first + CHUNK])
 
     async def _copy_rosters(self, commands: Commands, app: str, channels: list[Heard]) -> None:
         wanted = msgspec.json.encode([heard.name for heard in channels])
         answers = await commands.run(ROSTERS, *self._root.arguments, app, wanted)
-        for heard, (position, roster) in zip(channels, answers, strict=True):
+        for heard, (position, picture) in zip(channels, answers, strict=True):
             at = envelope.position(position.decode()) if position else envelope.NOWHERE
-            self._take_picture(heard, at, roster)
+            self._take_picture(heard, at, *picture)
 
-    def _take_picture(self, heard: Heard, at: int, roster: list[bytes]) -> None:
+    def _take_picture(self, heard: Heard, at: int, roster: list[bytes], shared: list[bytes]) -> None:
         """Tell this node what a picture shows that its copy did not. Who is here is here, whatever it shows."""
         members = {member.user_id: member for member in self._read(heard, roster)}
         for user_id, held in self._holdings.held(heard.app, heard.name).items():
@@ -274,7 +285,7 @@ class Presence:
         if self._settles is not None:
             for member in _copy(heard):
                 members.setdefault(member.user_id, member)
-        added, removed = _copy(heard).picture(at, members.values())
+        added, removed = _copy(heard).picture(at, members.values(), (user_id.decode() for user_id in shared))
         for member in added:
             self.node.member_added(heard.app, heard.name, member)
         for user_id in removed:

@@ -9,10 +9,11 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from slanger.brokers.redis.interest import Interest, position
 from slanger.brokers.redis.links import Commands, LinkLost
 from slanger.brokers.redis.presence import Presence
 from slanger.brokers.redis.root import Root
-from slanger.brokers.redis.scripts import COUNTS, OCCUPIED
+from slanger.brokers.redis.scripts import COUNTS, OCCUPIED, RECALL
 from slanger.domain.apps import App
 from slanger.domain.cache import CachedEvent, EventCache
 from slanger.domain.channels import Counts
@@ -34,8 +35,11 @@ class Queries:
 
     node: INode
 
-    def __init__(self, root: Root, presence: Presence, cache: EventCache, clock: IReactorTime) -> None:
+    def __init__(
+        self, root: Root, interest: Interest, presence: Presence, cache: EventCache, clock: IReactorTime
+    ) -> None:
         self._root = root
+        self._interest = interest
         self._presence = presence
         self._cache = cache
         self._clock = clock
@@ -69,13 +73,13 @@ class Queries:
 
     async def _recall(self, app: App, channel: str) -> CachedEvent | None:
         if self.commands is not None:
-            key = f"{self._root.name}:{app.key}:cache:{channel}"
-            getting, living = self.commands.read("GET", key), self.commands.read("PTTL", key)
+            heard = self._interest.glance(app, channel)
             try:
-                text, ttl_ms = await getting, await living
+                text, ttl_ms, last = await self.commands.run(RECALL, *self._root.arguments, app.key, channel)
             except LinkLost:
-                living.addErrback(lambda _: None)
+                pass
             else:
+                await heard.known(position(last))
                 return _cached(text, ttl_ms)
         return self._cache.get(app.key, channel, self._clock.seconds())
 
@@ -129,7 +133,7 @@ def _count(channel: str, subscriptions: int, users: int) -> Counts:
 
 
 def _cached(text: Any, ttl_ms: int) -> CachedEvent | None:
-    if text is None or ttl_ms <= 0:
+    if ttl_ms <= 0:
         return None
     try:
         event, data = _remembered.decode(text)

@@ -7,12 +7,12 @@
 --   APP:channels         sorted set of the occupied channels, by name
 --   APP:roster:CHANNEL   hash: user -> his info, of the first that brought him
 --   APP:holders:CHANNEL  hash: user -> how many nodes hold him
---   APP:due              sorted set: occurrences the app is to be told of, by the time when
 --
 -- and those of the deployment:
 --
 --   ROOT:nodes           sorted set: lease -> when it ends
 --   ROOT:dead            sorted set: lease that ended -> from when its members' endings may be told
+--   ROOT:due             sorted set: occurrences that apps are to be told of, by the time when
 --   ROOT:born            when Redis first heard of the deployment: later than its nodes where Redis came back empty
 --   ROOT:beaten          when a node last renewed its lease
 --   ROOT:held:LEASE      hash: all that a node holds, so that survivors can let go of it
@@ -36,7 +36,7 @@ end
 local function emit(base, channel, envelope)
   local last, log, ends = base .. ':last:' .. channel, base .. ':log', base .. ':ends'
   local before = redis.call('GET', last) or ''
-  local position = redis.call('XADD', log, '*', 'c', channel, 'e', envelope)
+  local position = redis.call('XADD', log, 'MINID', '~', now() - RETENTION, '*', 'c', channel, 'e', envelope)
   redis.call('SET', last, position, 'PX', RETENTION)
   redis.call('HSET', ends, 'end', position)
   redis.call('PEXPIRE', log, RETENTION)
@@ -50,22 +50,24 @@ local function emit(base, channel, envelope)
   return position
 end
 
-local function occurrence(name, channel, user)
-  return cjson.encode({name, channel, user or ''})
+local DUE = ROOT .. ':due'
+
+local function occurrence(app, name, channel, user)
+  return cjson.encode({app, name, channel, user or ''})
 end
 
 -- Something began: the app is told at once, unless that undoes an ending nobody was told of yet.
-local function begin(base, name, ending, channel, user, told)
-  if redis.call('ZREM', base .. ':due', occurrence(ending, channel, user)) == 0 and not told then
-    redis.call('ZADD', base .. ':due', now(), occurrence(name, channel, user))
+local function begin(app, name, ending, channel, user, told)
+  if redis.call('ZREM', DUE, occurrence(app, ending, channel, user)) == 0 and not told then
+    redis.call('ZADD', DUE, now(), occurrence(app, name, channel, user))
     return 1
   end
   return 0
 end
 
 -- Something ended: the app is told when the grace is over.
-local function finish(base, name, channel, user, tell_at)
-  redis.call('ZADD', base .. ':due', tell_at, occurrence(name, channel, user))
+local function finish(app, name, channel, user, tell_at)
+  redis.call('ZADD', DUE, tell_at, occurrence(app, name, channel, user))
 end
 
 local function is_presence(channel)
@@ -92,7 +94,7 @@ local function hold_channel(lease, app, channel, count, hooked, told)
     if redis.call('EXISTS', base .. ':subs:' .. channel) == 0 then
       redis.call('ZADD', base .. ':channels', 0, channel)
       if hooked and not is_presence(channel) and not is_inbox(channel) then
-        due = begin(base, 'channel_occupied', 'channel_vacated', channel, nil, told)
+        due = begin(app, 'channel_occupied', 'channel_vacated', channel, nil, told)
       end
     end
   end
@@ -110,14 +112,25 @@ local function drop_channel(lease, app, channel, hooked, tell_at)
   if redis.call('EXISTS', base .. ':subs:' .. channel) == 0 then
     redis.call('ZREM', base .. ':channels', channel)
     if hooked and not is_presence(channel) and not is_inbox(channel) then
-      finish(base, 'channel_vacated', channel, nil, tell_at)
+      finish(app, 'channel_vacated', channel, nil, tell_at)
     end
   end
 end
 
--- A node holds a user on a channel. Tells whether he is there, whether he is new, and how many occurrences are due.
-local function hold_member(lease, origin, app, channel, user, info, limit, hooked, told)
+-- Tell how many nodes hold a user, where it is more than one or was: a node that is cut off must know it.
+local function emit_nodes(base, channel, origin, user, nodes)
+  emit(base, channel, '{"k":"held","v":1,"o":' .. cjson.encode(origin) .. ',"u":' .. cjson.encode(user)
+    .. ',"n":' .. nodes .. '}')
+end
+
+-- A node holds a user on a channel, maybe under the lease before already. Tells whether he is there, whether he is new,
+-- and how many occurrences are due.
+local function hold_member(lease, before, origin, app, channel, user, info, limit, hooked, told)
   local base = base_of(app)
+  if before ~= '' and redis.call('HDEL', ROOT .. ':held:' .. before, member_field(app, channel, user)) == 1 then
+    redis.call('HSET', ROOT .. ':held:' .. lease, member_field(app, channel, user), '')
+    return true, false, 0
+  end
   local roster = base .. ':roster:' .. channel
   local new = redis.call('HEXISTS', roster, user) == 0
   if new and limit > 0 and redis.call('HLEN', roster) >= limit then
@@ -125,20 +138,34 @@ local function hold_member(lease, origin, app, channel, user, info, limit, hooke
   end
   local due = 0
   if redis.call('HSET', ROOT .. ':held:' .. lease, member_field(app, channel, user), '') == 1 then
-    redis.call('HINCRBY', base .. ':holders:' .. channel, user, 1)
-    if new then
+    local nodes = redis.call('HINCRBY', base .. ':holders:' .. channel, user, 1)
+    if not new then
+      emit_nodes(base, channel, origin, user, nodes)
+    else
       if hooked and is_presence(channel) and redis.call('EXISTS', roster) == 0 then
-        due = begin(base, 'channel_occupied', 'channel_vacated', channel, nil, told)
+        due = begin(app, 'channel_occupied', 'channel_vacated', channel, nil, told)
       end
       redis.call('HSET', roster, user, info)
       emit(base, channel, '{"k":"added","v":1,"o":' .. cjson.encode(origin) .. ',"u":' .. cjson.encode(user)
         .. ',"i":' .. info .. '}')
       if hooked and is_presence(channel) then
-        due = due + begin(base, 'member_added', 'member_removed', channel, user, told)
+        due = due + begin(app, 'member_added', 'member_removed', channel, user, told)
       end
     end
   end
   return true, new, due
+end
+
+-- List who is on a channel, with his info, and who of them is held by several nodes.
+local function picture_of(base, channel)
+  local shared = {}
+  local holders = redis.call('HGETALL', base .. ':holders:' .. channel)
+  for index = 1, #holders, 2 do
+    if tonumber(holders[index + 1]) > 1 then
+      shared[#shared + 1] = holders[index]
+    end
+  end
+  return {redis.call('HGETALL', base .. ':roster:' .. channel), shared}
 end
 
 -- A node holds a user on a channel no more.
@@ -148,16 +175,18 @@ local function drop_member(lease, origin, app, channel, user, hooked, tell_at)
   end
   local base = base_of(app)
   local roster, holders = base .. ':roster:' .. channel, base .. ':holders:' .. channel
-  if redis.call('HINCRBY', holders, user, -1) > 0 then
+  local nodes = redis.call('HINCRBY', holders, user, -1)
+  if nodes > 0 then
+    emit_nodes(base, channel, origin, user, nodes)
     return
   end
   redis.call('HDEL', holders, user)
   redis.call('HDEL', roster, user)
   emit(base, channel, '{"k":"removed","v":1,"o":' .. cjson.encode(origin) .. ',"u":' .. cjson.encode(user) .. '}')
   if hooked and is_presence(channel) then
-    finish(base, 'member_removed', channel, user, tell_at)
+    finish(app, 'member_removed', channel, user, tell_at)
     if redis.call('EXISTS', roster) == 0 then
-      finish(base, 'channel_vacated', channel, nil, tell_at + 1) -- the last to be told
+      finish(app, 'channel_vacated', channel, nil, tell_at + 1) -- the last to be told
     end
   end
 end

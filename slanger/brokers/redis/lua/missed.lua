@@ -3,7 +3,7 @@
 
 local base = base_of(ARGV[4])
 if redis.call('SET', base .. ':missed:' .. ARGV[5], '', 'NX', 'PX', ARGV[6]) then
-  redis.call('ZADD', base .. ':due', now(), occurrence('cache_miss', ARGV[5]))
+  redis.call('ZADD', DUE, now(), occurrence(ARGV[4], 'cache_miss', ARGV[5]))
   return 1
 end
 return 0

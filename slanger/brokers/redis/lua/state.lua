@@ -4,9 +4,13 @@
 --   ["channel", app, hooked, told, channel, subscribers]
 --   ["enter", app, hooked, told, channel, user, info, most users, whether the roster is wanted]
 --   ["leave", app, hooked, told, channel, user]
--- Answers how many occurrences are due, and for each "enter" {there, new, position, roster...}.
+-- Answers -1 where the lease has ended: its node hears that from its next beat, and states everything again. Else
+-- how many occurrences are due, and for each "enter" {there, new, position, picture}.
 
 local origin, lease, before = ARGV[4], ARGV[5], ARGV[6]
+if not redis.call('ZSCORE', ROOT .. ':nodes', lease) then
+  return {-1, {}}
+end
 local tell_at = now() + tonumber(ARGV[7])
 local due, answers = 0, {}
 for _, change in ipairs(cjson.decode(ARGV[8])) do
@@ -22,17 +26,13 @@ for _, change in ipairs(cjson.decode(ARGV[8])) do
     end
   elseif kind == 'enter' then
     local user = change[6]
-    local there, new, more = hold_member(lease, origin, app, channel, user, change[7], change[8], hooked, told)
+    local there, new, more = hold_member(
+      lease, before, origin, app, channel, user, change[7], change[8], hooked, told
+    )
     due = due + more
-    if before ~= '' then
-      drop_member(before, origin, app, channel, user, hooked, tell_at)
-    end
     local position = redis.call('GET', base_of(app) .. ':last:' .. channel) or ''
-    local roster = {}
-    if change[9] then
-      roster = redis.call('HGETALL', base_of(app) .. ':roster:' .. channel)
-    end
-    answers[#answers + 1] = {there and 1 or 0, new and 1 or 0, position, roster}
+    local picture = change[9] and picture_of(base_of(app), channel) or {}
+    answers[#answers + 1] = {there and 1 or 0, new and 1 or 0, position, picture}
   else
     drop_member(lease, origin, app, channel, change[6], hooked, tell_at)
   end

@@ -1,16 +1,17 @@
 -- Let go of some of what an ended lease held.
--- ARGV: [4] origin, [5] the ended lease, [6] how many things, about, [7] JSON: {app: whether it has webhooks}.
--- Answers how many are left; none of a lease that another node has cleaned up.
+-- ARGV: [4] origin, [5] the ended lease, [6] how many things, about, [7] JSON: {app: whether it has webhooks},
+-- [8] where to go on, "0" at first.
+-- Answers where to go on, or "" when nothing is left, or another node has cleaned up.
 
 local origin, lease, hooked = ARGV[4], ARGV[5], cjson.decode(ARGV[7])
 local held, dead = ROOT .. ':held:' .. lease, ROOT .. ':dead'
 local tell_at = redis.call('ZSCORE', dead, lease)
 if not tell_at then
-  return 0
+  return ''
 end
-local things = redis.call('HSCAN', held, 0, 'COUNT', ARGV[6])[2]
+local cursor, things = unpack(redis.call('HSCAN', held, ARGV[8], 'COUNT', ARGV[6]))
 for index = 1, #things, 2 do
-  local kind, app, rest = string.match(things[index], '^(%a) (%S+) (.*)$')
+  local kind, app, rest = string.match(things[index], '^(%a) (%S*) (.*)$')
   if kind == 'c' then
     drop_channel(lease, app, rest, hooked[app], tell_at)
   elseif kind == 'm' then
@@ -18,12 +19,12 @@ for index = 1, #things, 2 do
     local channel, user = string.sub(names, 1, length), string.sub(names, length + 1)
     drop_member(lease, origin, app, channel, user, hooked[app], tell_at)
   elseif kind == 't' then
-    redis.call('ZADD', base_of(app) .. ':due', tell_at, rest)
+    redis.call('ZADD', DUE, tell_at, rest)
   end
   redis.call('HDEL', held, things[index])
 end
-local left = redis.call('HLEN', held)
-if left == 0 then
+if redis.call('EXISTS', held) == 0 then
   redis.call('ZREM', dead, lease)
+  return ''
 end
-return left
+return cursor
