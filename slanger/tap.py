@@ -42,11 +42,13 @@ from slanger.settings import (
     Address,
     MissingOption,
     Settings,
+    as_environment,
     endpoint_string,
     read_settings,
 )
 from slanger.transports.shared import SharedPort
 from slanger.transports.websocket import MESSAGE_BYTES, WebSocketFactory
+from slanger.workers import TETHERED, SharedPortEndpoint, Tether, Workers
 
 if TYPE_CHECKING:
     from slanger.brokers.redis.broker import RedisBroker
@@ -108,7 +110,7 @@ class Options(usage.Options):
         """
         try:
             super().parseOptions(options)
-            self.settings = read_settings(self._given(), os.environ)
+            self.settings = read_settings(self.given(), os.environ)
             if self.settings.check:
                 self._check()
         except usage.UsageError as fault:
@@ -140,7 +142,8 @@ class Options(usage.Options):
         print(self.settings.explain())
         raise SystemExit(0)
 
-    def _given(self) -> dict[str, str | bool]:
+    def given(self) -> dict[str, str | bool]:
+        """Give what stands on the command line, by the options' names."""
         given: dict[str, str | bool] = {option.name: self[option.name] for option in OPTIONS if self[option.name]}
         for switch in SWITCHES:
             if self[switch.name] or self[f"no-{switch.name}"]:
@@ -172,7 +175,20 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
+    if options.settings.workers > 1:
+        return _watch(options, reactor)
     return assemble(options.settings, cast(IReactorTime, reactor), secrets.randbelow)
+
+
+def _watch(options: Options, reactor: Any) -> MultiService:
+    """Put the parts of a process together that has workers and serves nobody itself."""
+    settings = options.settings
+    given = {**options.given(), "workers": "1", "reuse-port": True}
+    places = [(address.host, address.port) for address in (settings.websocket, settings.api)]
+    watching = MultiService()
+    Greeting(settings).setServiceParent(watching)
+    Workers(reactor, settings.workers, as_environment(given, os.environ), places).setServiceParent(watching)
+    return watching
 
 
 def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[int], int]) -> MultiService:
@@ -210,7 +226,8 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     ports = _ports(settings, reactor, websockets, rest)
     if IService.providedBy(broker):
         broker.setServiceParent(node)
-    for service in (Greeting(settings), webhooks, counts, registry, users, liveness, subscribers, memory, *ports):
+    first = Tether(reactor) if TETHERED in os.environ else Greeting(settings)
+    for service in (first, webhooks, counts, registry, users, liveness, subscribers, memory, *ports):
         service.setServiceParent(node)
     return node
 
@@ -247,7 +264,8 @@ def _ports(
         certificate = read_certificate(settings.tls_cert, settings.tls_key)
 
     def listening(what: str, address: Address, factory: IProtocolFactory) -> Listening:
-        return Listening(_endpoint(address, reactor, certificate), factory, what, address.text)
+        endpoint = _endpoint(address, reactor, certificate, shared=settings.reuse_port)
+        return Listening(endpoint, factory, what, address.text)
 
     if settings.websocket.same_place(settings.api):
         shared = SharedPort(websockets, rest, reactor)
@@ -257,7 +275,11 @@ def _ports(
         yield listening("Slanger API server", settings.api, rest)
 
 
-def _endpoint(address: Address, reactor: Any, certificate: CertificateOptions | None) -> IStreamServerEndpoint:
+def _endpoint(
+    address: Address, reactor: Any, certificate: CertificateOptions | None, *, shared: bool
+) -> IStreamServerEndpoint:
+    if shared:
+        return SharedPortEndpoint(reactor, address.host, address.port, certificate if address.tls else None)
     if address.tls:
         return SSL4ServerEndpoint(reactor, address.port, certificate, interface=address.host)
     try:

@@ -45,6 +45,7 @@ NUMBERS = {
     "node-lease": 6,
     "replay-events": 10_000,
     "publish-buffer-bytes": 32 * 1024 * 1024,
+    "workers": 1,
 }
 
 
@@ -111,6 +112,8 @@ class DefaultTests(SettingsTestCase):
             node_lease=6,
             replay_events=10_000,
             publish_buffer_bytes=32 * 1024 * 1024,
+            workers=1,
+            reuse_port=False,
             tls_cert=None,
             tls_key=None,
             activity_timeout=120,

@@ -28,7 +28,7 @@ from slanger.settings.addresses import Address, endpoint_string, read_address, w
 from slanger.settings.explain import explain_app
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
 from slanger.settings.options import OPTIONS, SWITCHES
-from slanger.settings.sources import Values, environment, flags
+from slanger.settings.sources import Values, as_environment, environment, flags
 
 __all__ = [
     "CREDENTIAL",
@@ -37,6 +37,7 @@ __all__ = [
     "Address",
     "MissingOption",
     "Settings",
+    "as_environment",
     "endpoint_string",
     "read_address",
     "read_settings",
@@ -66,6 +67,7 @@ class Settings:
     :param activity_timeout: seconds.
     :param pong_timeout: seconds.
     :param cache_ttl: seconds.
+    :param workers: processes on the same ports.
     :param check: whether to say what the settings mean, and no more.
     """
 
@@ -83,6 +85,8 @@ class Settings:
     pong_timeout: int
     cache_ttl: int
     cache_bytes: int
+    workers: int
+    reuse_port: bool
     verbose: bool
     check: bool
 
@@ -93,6 +97,7 @@ class Settings:
             f"WebSockets on {self.websocket.text}{' with TLS' if self.websocket.tls else ''}",
             f"REST API on {self.api.text}{' with TLS' if self.api.tls else ''}",
             f"broker: {broker}",
+            *([f"{self.workers} workers"] if self.workers > 1 else []),
             *(line for app in self.apps for line in explain_app(app)),
             "the settings are good",
         ]
@@ -119,11 +124,19 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
     if tls_cert is None and values.text("tls-key") is not None:
         raise StartupFault(f"{values.origin('tls-key')} was given without --tls-cert: give the certificate too")
     websocket, api = _read_ports(values, tls=tls_cert is not None)
+    redis = read_redis_url(values.origin("redis-url"), values.required("redis-url"))
+    workers, reuse_port = values.number("workers"), values.switch("reuse-port")
+    if workers > 1 and redis is None:
+        raise StartupFault(f"{values.origin('workers')} {workers}: workers need a Redis between them; see --redis-url")
+    for address in (websocket, api):
+        if (workers > 1 or reuse_port) and address.endpoint is not None:
+            name = "workers" if workers > 1 else "reuse-port"
+            raise StartupFault(f"{values.origin(name)}: it takes addresses of the form HOST:PORT, not {address.text}")
     return Settings(
         apps=_read_apps(values, variables, file),
         websocket=websocket,
         api=api,
-        redis=read_redis_url(values.origin("redis-url"), values.required("redis-url")),
+        redis=redis,
         redis_prefix=_read_prefix(values),
         node_lease=values.number("node-lease"),
         replay_events=values.number("replay-events"),
@@ -134,6 +147,8 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         pong_timeout=values.number("pong-timeout"),
         cache_ttl=values.number("cache-ttl"),
         cache_bytes=values.number("cache-bytes"),
+        workers=workers,
+        reuse_port=reuse_port,
         verbose=values.switch("verbose"),
         check=values.switch("check"),
     )

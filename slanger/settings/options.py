@@ -98,6 +98,12 @@ OPTIONS = (
         number=True,
         help="Bytes of events that wait while Redis is away.",
     ),
+    Option(
+        name="workers",
+        default="1",
+        number=True,
+        help="Processes that serve on the same ports, tied together by Redis.",
+    ),
     Option(name="tls-cert", help="Certificate in PEM, with its chain: the ports speak TLS."),
     Option(name="tls-key", help="Private key of the certificate [in the certificate's file]."),
     Option(name="tls-ports", default="both", help="Which ports speak TLS: both, websocket or api."),
@@ -146,6 +152,7 @@ OPTIONS = (
 
 SWITCHES = (
     Switch(name="verbose", short="v", of_app=False, help="Log every frame in and out, auth strings masked."),
+    Switch(name="reuse-port", of_app=False, help="Let other processes listen on the same ports (SO_REUSEPORT)."),
     Switch(name="check", of_app=False, help="Check the settings, say what they mean, and exit."),
     Switch(name="client-events", default=True, help="Let subscribers send events to each other."),
     Switch(name="watchlists", default=True, help="Tell users who of their watchlist is online."),

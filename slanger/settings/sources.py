@@ -46,15 +46,16 @@ def environment(variables: Mapping[str, str]) -> Source:
 
     :raises StartupFault: a variable begins like ours and is none.
     """
-    names = {name: _variable(name) for name in _DEFAULTS}
+    names = {name: variable(name) for name in _DEFAULTS}
     for unknown in sorted(set(variables).difference(names.values())):
         if unknown.startswith(_PREFIX) and not _KUBERNETES.match(unknown):
             near = difflib.get_close_matches(unknown, names.values(), 1)
             raise StartupFault(f"{unknown}: no such option{f'; did you mean {near[0]}?' if near else ''}")
-    return Source({name: variables.get(variable) for name, variable in names.items()}, _variable)
+    return Source({name: variables.get(called) for name, called in names.items()}, variable)
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """Name the environment variable of an option."""
     return _PREFIX + name.upper().replace("-", "_")
 
 
@@ -119,3 +120,17 @@ class Values:
             if value not in (None, ""):
                 return value, source
         return None, self._sources[-1]
+
+
+def as_environment(given: Mapping[str, str | bool], variables: Mapping[str, str]) -> dict[str, str]:
+    """Write what the command line gave into an environment, for a process that has no command line.
+
+    :param variables: the environment of this process; what was given wins over it.
+    """
+    written = dict(variables)
+    if {"secret", "secret-file"}.intersection(given):
+        for name in ("secret", "secret-file"):
+            written.pop(variable(name), None)
+    for name, value in given.items():
+        written[variable(name)] = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+    return written

@@ -1,0 +1,175 @@
+"""Several processes on the same ports: one watches, the others serve.
+
+The kernel shares connections out among all that listen on a port with SO_REUSEPORT; Redis ties the workers together as
+it ties nodes, so a worker that dies is taken over like any other node.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReadDescriptor, IStreamServerEndpoint
+from twisted.internet.ssl import CertificateOptions
+from twisted.internet.task import LoopingCall
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from twisted.runner.procmon import ProcessMonitor
+from zope.interface import implementer
+
+from slanger.faults import StartupFault
+
+TETHERED = "WORKER_OF_SLANGER"
+"""The environment variable that tells a process that it is a worker, and which."""
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
+
+_TWISTD = "from twisted.scripts.twistd import run; run()"
+_LOOK = 0.05
+
+
+class Workers(ProcessMonitor):
+    """Run workers, and replace those that die.
+
+    :param count: how many.
+    :param environment: theirs; it holds all their options.
+    :param places: hosts and ports they listen on. They are kept for them, so that a port that is taken is a fault at
+        start, and nobody takes one while all of them are dead.
+    """
+
+    name = "workers"
+    maxRestartDelay = 10
+    killTime = 30
+
+    def __init__(
+        self, reactor: Any, count: int, environment: Mapping[str, str], places: Iterable[tuple[str, int]]
+    ) -> None:
+        super().__init__(reactor)
+        self._places = tuple(dict.fromkeys(places))
+        self._kept: list[socket.socket] = []
+        for number in range(1, count + 1):
+            arguments = [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "slanger"]
+            env = {**environment, TETHERED: str(number)}
+            self.addProcess(f"worker {number}", arguments, env=env)
+
+    def privilegedStartService(self) -> None:
+        """Keep the ports.
+
+        :raises StartupFault: one cannot be had.
+        """
+        super().privilegedStartService()
+        for host, port in self._places:
+            try:
+                self._kept.append(bind_shared(host, port))
+            except OSError as fault:
+                raise StartupFault(f"cannot listen on {host}:{port}: {fault.strerror or fault}") from None
+
+    def stopService(self) -> Deferred[Any]:  # type: ignore[override]
+        """Ask all workers to end, and wait for the last."""
+        super().stopService()
+        looking = LoopingCall(self._look)
+        looking.clock = self._clock
+        ended: Deferred[Any] = looking.start(_LOOK)
+        self._looking = looking
+        return ended.addCallback(lambda _: self._let_go())
+
+    def _look(self) -> None:
+        if not self.protocols:
+            self._looking.stop()
+
+    def _let_go(self) -> None:
+        for each in self._kept:
+            each.close()
+        self._kept.clear()
+
+
+@implementer(IReadDescriptor)
+class Tether(Service):
+    """End this worker when the process that watches it is gone, however it went: standard input ends with it."""
+
+    name = "tether"
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def startService(self) -> None:
+        """Watch standard input."""
+        super().startService()
+        self._reactor.addReader(self)
+
+    def stopService(self) -> None:
+        """Watch it no more."""
+        super().stopService()
+        self._reactor.removeReader(self)
+
+    def fileno(self) -> int:
+        """Tell what is watched."""
+        return sys.__stdin__.fileno() if sys.__stdin__ is not None else 0
+
+    def logPrefix(self) -> str:
+        """Tell the reactor who this is."""
+        return self.name
+
+    def doRead(self) -> None:
+        """Stop where there is nothing more to come."""
+        if not os.read(self.fileno(), 1024):
+            self.connectionLost()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Stop, unless that is why the reactor looks no more."""
+        if self.running:
+            self._reactor.stop()
+
+
+@implementer(IStreamServerEndpoint)
+class SharedPortEndpoint:
+    """A TCP port that other processes may listen on too."""
+
+    def __init__(self, reactor: Any, host: str, port: int, certificate: CertificateOptions | None) -> None:
+        self._reactor = reactor
+        self._host = host
+        self._port = port
+        self._certificate = certificate
+
+    def listen(self, factory: Any) -> Deferred[Any]:
+        """Listen; fails with `OSError` where the port cannot be had."""
+        if self._certificate is not None:
+            factory = TLSMemoryBIOFactory(self._certificate, False, factory)
+        listening: Deferred[Any] = Deferred()
+        try:
+            with bind_shared(self._host, self._port) as bound:
+                bound.listen(BACKLOG)
+                port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
+        except OSError as fault:
+            listening.errback(fault)
+        else:
+            listening.callback(port)
+        return listening
+
+
+def bind_shared(host: str, port: int) -> socket.socket:
+    """Bind a TCP socket whose port others may use that ask for it in the same way.
+
+    :raises OSError: it cannot be had.
+    """
+    family, kind, number, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
+    )[0]
+    bound = socket.socket(family, kind, number)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.setblocking(False)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
