@@ -52,7 +52,7 @@ SHOWN = 1500
 """Characters of a client's text that an error repeats; the whole of what a presence subscription signs fits."""
 
 
-class Standing(enum.Enum):
+class Standing(enum.StrEnum):
     """Where a channel stands with a client."""
 
     OFF = "not subscribed"
