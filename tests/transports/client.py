@@ -21,7 +21,10 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from slanger.domain.apps import App
+from slanger.interfaces import ISubscribers
 from slanger.protocol.messages import Message
+from slanger.transports.connection import Way, WebSocketConnection
+from slanger.transports.short import OPENING
 from slanger.transports.websocket import WebSocketFactory
 from tests.builders import MemoryNode
 from tests.server import KEY, SECRET
@@ -67,6 +70,12 @@ class Client:
         assert isinstance(connection, Protocol)
         self.connection: Protocol = connection
         self.connection.makeConnection(self.transport)
+
+    @property
+    def way(self) -> Way:
+        """Tell which way the connection goes."""
+        assert isinstance(self.connection, WebSocketConnection)
+        return self.connection.way
 
     def shake_hands(self) -> Response:
         """Ask for the upgrade, and give the answer."""
@@ -119,7 +128,12 @@ class Client:
 
 
 class WebSocketTestCase(SynchronousTestCase):
-    """A node in memory, without its ports."""
+    """A node in memory, without its ports.
+
+    :cvar first_way: how the bytes of its connections are read at first.
+    """
+
+    first_way: Way = OPENING
 
     def setUp(self) -> None:
         """Put a node together; Autobahn's timers run by its clock too."""
@@ -133,7 +147,13 @@ class WebSocketTestCase(SynchronousTestCase):
         self.app = app
         self.node = MemoryNode(app, clock=self.clock, random_below=lambda below: next(numbers))
         self.registry = self.node.registry
-        self.factory = WebSocketFactory(self.node.subscribers, self.clock)
+        self.factory = self.make_factory(self.node.subscribers)
+
+    def make_factory(self, subscribers: ISubscribers) -> WebSocketFactory:
+        """Make a factory of connections."""
+        factory = WebSocketFactory(subscribers, self.clock)
+        factory.first_way = self.first_way
+        return factory
 
     def connect(self, path: str = f"/app/{KEY}?protocol=7") -> Client:
         """Connect a client, and take its `connection_established`."""

@@ -9,7 +9,8 @@ from websockets.frames import Opcode
 
 from slanger.domain.apps import App
 from slanger.protocol.errors import ConnectionRefused
-from slanger.transports.websocket import HANDSHAKE_TIMEOUT, HEADER_BYTES, key_in
+from slanger.transports.connection import key_in
+from slanger.transports.websocket import HANDSHAKE_TIMEOUT, HEADER_BYTES
 from tests.server import KEY, SECRET
 from tests.transports.client import Client, WebSocketTestCase, close_of
 

@@ -10,7 +10,9 @@ from zope.interface.verify import verifyObject
 
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol.errors import PONG_NOT_RECEIVED, SHUTTING_DOWN, ConnectionRefused
-from slanger.transports.websocket import INTERNAL_ERROR, MESSAGE_BYTES, UNSUPPORTED_DATA, WebSocketFactory, frame
+from slanger.transports.connection import INTERNAL_ERROR, WebSocketConnection
+from slanger.transports.frames import frame
+from slanger.transports.websocket import MESSAGE_BYTES, UNSUPPORTED_DATA
 from tests.server import KEY
 from tests.transports.client import Client, WebSocketTestCase, close_of, message, text, written
 
@@ -64,7 +66,7 @@ class RecordedTestCase(WebSocketTestCase):
     def record(self, failing: str = "") -> Client:
         """Connect a client to a recorder."""
         self.recorder = Recorder(failing)
-        self.factory = WebSocketFactory(self.recorder, self.clock)
+        self.factory = self.make_factory(self.recorder)
         client = Client(self.factory, f"/app/{KEY}?protocol=7")
         client.shake_hands()
         client.transport.writes.clear()
@@ -237,14 +239,14 @@ class FaultTests(RecordedTestCase):
         self.assert_one_fault()
         self.assertEqual(self.recorder.gone_with, [1006])
 
-    def test_autobahn(self) -> None:
+    def test_below(self) -> None:
         """One bad client hurts itself at most: a fault anywhere below is logged once, and drops the connection."""
         client = self.record()
 
-        def broken(data: bytes) -> None:
+        def broken(connection: WebSocketConnection, data: bytes) -> None:
             raise RuntimeError("broken")
 
-        self.patch(client.connection, "_dataReceived", broken)
+        self.patch(client.way, "take", broken)
         client.send(text(PING))
         self.assert_one_fault()
         self.assertTrue(client.transport.ended)

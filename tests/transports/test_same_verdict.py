@@ -1,0 +1,166 @@
+"""The short way and Autobahn: the same verdict for the same bytes, and the same answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import txaio.tx
+from hypothesis import given
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from slanger.interfaces import IConnected, ISubscribers, IWire
+from slanger.protocol.errors import UNSUPPORTED_VERSION, ConnectionRefused
+from slanger.protocol.messages import Message
+from slanger.transports.connection import Way
+from slanger.transports.frames import frame, read_frame
+from slanger.transports.short import OPENING
+from slanger.transports.upgrade import read_upgrade
+from slanger.transports.websocket import WebSocketFactory
+from tests.server import KEY
+from tests.strategies import PROPERTY
+from tests.transports.bytes_of_clients import PLAIN_HEADERS, conversations, requests
+from tests.transports.client import Client
+from tests.transports.ways import LONG_FROM_THE_HANDSHAKE, LONG_FROM_THE_START
+
+LIMIT = 200
+"""Bytes of a message; small, so that it is met."""
+
+
+@implementer(ISubscribers, IConnected)
+class Witness:
+    """Lets everybody in but version 3, says what it hears, and notes everything."""
+
+    def __init__(self) -> None:
+        self.notes: list[object] = []
+
+    def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
+        """Let a client in."""
+        self.notes.append((key, version))
+        if version == "3":
+            raise ConnectionRefused(UNSUPPORTED_VERSION, "too old")
+        self._wire = wire
+        wire.send(Message(b"hello"))
+        return self
+
+    def turned_away(self, wire: IWire, refusal: ConnectionRefused) -> None:
+        """Note who is not let in."""
+        self.notes.append(refusal.message)
+
+    def receive(self, text: bytes) -> None:
+        """Note a text, and say it."""
+        self.notes.append(text)
+        self._wire.send(Message(text))
+
+    def heard(self) -> None:
+        """Note a sign of life."""
+        self.notes.append("heard")
+
+    def gone(self, code: int) -> None:
+        """Note the end."""
+        self.notes.append(code)
+
+
+class SameVerdictTests(SynchronousTestCase):
+    """Two connections that are sent the same."""
+
+    def outcome(self, way: Way, chunks: Iterable[bytes]) -> tuple[list[object], bytes, bool, bool]:
+        """Send some bytes to a new connection; tell what was noted and answered, and how it ended."""
+        clock, witness = Clock(), Witness()
+        self.patch(txaio.tx.config, "loop", clock)
+        factory = WebSocketFactory(witness, clock, message_bytes=LIMIT)
+        factory.first_way = way
+        client = Client(factory, "/")
+        for chunk in chunks:
+            if not client.transport.ended:
+                client.say(chunk)
+            clock.advance(0)
+        ended, aborted = client.transport.ended, client.transport.disconnected
+        client.leave()
+        return witness.notes, client.transport.value(), ended, aborted
+
+    @PROPERTY
+    @given(requests())
+    def test_handshakes(self, request: bytes) -> None:
+        """RFC 6455: the short way lets in whom Autobahn lets in, as the same, with the same answer, and nobody else."""
+        self.assertEqual(self.outcome(OPENING, [request]), self.outcome(LONG_FROM_THE_START, [request]))
+
+    @PROPERTY
+    @given(conversations())
+    def test_frames(self, chunks: list[bytes]) -> None:
+        """RFC 6455: whatever frames follow, the short way takes, answers and ends as Autobahn does."""
+        short = self.outcome(OPENING, [HANDSHAKE, *chunks])
+        self.assertEqual(short, self.outcome(LONG_FROM_THE_HANDSHAKE, [HANDSHAKE, *chunks]))
+        self.assertEqual(short, self.outcome(LONG_FROM_THE_START, [HANDSHAKE, *chunks]))
+
+
+def request(
+    *headers: tuple[str, str], path: str = f"/app/{KEY}?protocol=7&client=js&version=8.6.0&flash=false"
+) -> bytes:
+    """Write an opening handshake that has these headers as well."""
+    lines = [f"{name}: {value}" for name, value in (*PLAIN_HEADERS, *headers)]
+    return "\r\n".join((f"GET {path} HTTP/1.1", *lines, "\r\n")).encode()
+
+
+HANDSHAKE = request()
+
+
+class PlainHandshakeTests(SynchronousTestCase):
+    """What is plain enough for the short way."""
+
+    def assert_plain(self, *headers: tuple[str, str]) -> None:
+        """Check that a handshake with these headers is plain."""
+        upgrade = read_upgrade(request(*headers))
+        assert upgrade is not None, headers
+        self.assertEqual((upgrade.path, upgrade.version), (f"/app/{KEY}", "7"))
+        self.assertIn(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", upgrade.answer)
+
+    def test_clients(self) -> None:
+        """WebSocket handshake: what browsers and the official clients send is plain."""
+        offers = ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
+        for headers in (
+            (),
+            (offers,),
+            (("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)"), ("Origin", "https://shop.example"), offers),
+            (("Origin", "http://localhost:3000"), ("Sec-WebSocket-Extensions", "permessage-deflate")),
+            (("Origin", "null"), ("Cookie", "a=b"), ("Cache-Control", "no-cache"), ("Pragma", "no-cache")),
+            (("Sec-WebSocket-Protocol", "pusher-channels-protocol-7"),),
+            (("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Proto", "https")),
+        ):
+            self.assert_plain(*headers)
+
+    def test_odd(self) -> None:
+        """WebSocket handshake: what is cut, written oddly, or followed by something is not plain."""
+        for odd in (
+            HANDSHAKE[:-1],
+            HANDSHAKE + b"\x89",
+            request(("Host", "twice")),
+            request(("Origin", "capacitor://localhost")),
+            request(("Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=8")),
+            request(("Sec-WebSocket-Protocol", "a, a")),
+            request(path="http://localhost/app/k"),
+            HANDSHAKE.replace(b"13\r\n", b"8\r\n"),
+        ):
+            self.assertIsNone(read_upgrade(odd), odd)
+
+
+class PlainFrameTests(SynchronousTestCase):
+    """What frames are plain."""
+
+    def test_texts(self) -> None:
+        """RFC 6455: a text of any length up to 65535 bytes is plain, and unmasked as it was masked."""
+        for length in (0, 1, 125, 126, 65535):
+            text, mask = b"x" * length, b"\x01\x02\x03\x04"
+            plain = frame(text)
+            header = bytes((plain[0], plain[1] | 0x80)) + plain[2 : len(plain) - length]
+            masked = header + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(text))
+            self.assertEqual(read_frame(b"?" + masked, 1, 65535), (0x81, text, 1 + len(masked)))
+            self.assertIsNone(read_frame(masked[:-1], 0, 65535))
+            self.assertIsNone(read_frame(masked, 0, length - 1) if length else None)
+
+    def test_controls(self) -> None:
+        """RFC 6455: PING, PONG and CLOSE are plain, the latter with a code that a client may send."""
+        for kind, payload in ((0x89, b"?"), (0x8A, b""), (0x88, b""), (0x88, b"\x03\xe8"), (0x88, b"\x10\x04bye")):
+            data = bytes((kind, 0x80 | len(payload))) + bytes(4) + payload
+            self.assertEqual(read_frame(data, 0, 200), (kind, payload, len(data)))
