@@ -7,6 +7,7 @@ Autobahn (`websocket`), and never comes back.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -37,6 +38,14 @@ _REASON_BYTES = 123
 """What a close frame holds beside the code (RFC 6455, 5.5)."""
 
 
+class Stage(enum.Enum):
+    """How far a connection has come."""
+
+    OPENING = "its opening handshake is not yet answered"
+    OPEN = "messages come and go"
+    CLOSING = "the server has sent a close frame, the client not yet"
+
+
 class Way(Protocol):
     """How the bytes of a connection are read, and how it is ended."""
 
@@ -47,7 +56,7 @@ class Way(Protocol):
         """Send a PING frame at once."""
 
     def close(self, connection: WebSocketConnection, code: int, reason: bytes) -> None:
-        """Send a close frame, and end the connection once it is answered, or is not answered in time."""
+        """Send what waits and a close frame, unless one is sent already; `WebSocketConnection.closing` follows."""
 
     def lost(self, connection: WebSocketConnection, reason: Failure) -> None:
         """Learn that the TCP connection is lost."""
@@ -59,14 +68,15 @@ class Home(Protocol):
     subscribers: ISubscribers
     turn: Turn
     handshakes: Deadlines[WebSocketConnection]
+    closings: Deadlines[WebSocketConnection]
     message_bytes: int
     first_way: Way
 
     def name(self, transport: ITransport) -> str:
         """Name a client's address, for the log."""
 
-    def long_way(self, connection: WebSocketConnection, *, opened: bool) -> Way:
-        """Begin the long way: from the first byte, or from where an opening handshake has been answered."""
+    def long_way(self, connection: WebSocketConnection, stage: Stage) -> Way:
+        """Begin the long way, from where the short one has led."""
 
 
 @implementer(IConnected)
@@ -146,6 +156,7 @@ class WebSocketConnection(TwistedProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Learn that the connection is lost."""
         self.home.handshakes.end(self)
+        self.home.closings.end(self)
         self.way.lost(self, reason)
         self.way = ENDED
         client, self._client = self._client, _NOBODY
@@ -188,6 +199,11 @@ class WebSocketConnection(TwistedProtocol):
     def receive_ping(self, payload: bytes) -> None:
         """Answer a PING; answers that a slow reader leaves unread count as its backlog."""
         self.outbox.put(pong(payload))
+
+    def closing(self, code: int) -> None:
+        """Wait for the answer to a close frame, but not for ever."""
+        self.closed_with = code
+        self.home.closings.begin(self)
 
     # From its outbox
 

@@ -45,9 +45,9 @@ def pong(payload: bytes) -> bytes:
     return bytes((PONG, len(payload))) + payload
 
 
-def close(code: int) -> bytes:
-    """Close, without a reason."""
-    return b"\x88\x02" + code.to_bytes(2)
+def close(code: int, reason: bytes = b"") -> bytes:
+    """Close, with a reason of at most 123 bytes."""
+    return bytes((CLOSE, 2 + len(reason))) + code.to_bytes(2) + reason
 
 
 def read_frame(data: bytes, at: int, longest: int) -> tuple[int, bytes, int] | None:

@@ -101,10 +101,12 @@ class Outbox:
             self._frames.clear()
             self._owner.overflowed()
 
-    def close(self) -> None:
-        """Hand on what waits, and take nothing more."""
+    def close(self, last: bytes | None = None) -> None:
+        """Hand on what waits and a last frame, and take nothing more."""
         if self._closed:
             return
+        if last is not None:
+            self._frames.append(last)
         self._send_all()
         self._closed = True
         IConsumer(self._transport).unregisterProducer()
@@ -144,7 +146,7 @@ class Nowhere:
     def flush(self) -> None:
         """Stay as it is."""
 
-    def close(self) -> None:
+    def close(self, last: bytes | None = None) -> None:
         """Stay as it is."""
 
     def stopProducing(self) -> None:

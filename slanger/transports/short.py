@@ -9,7 +9,7 @@ from __future__ import annotations
 from twisted.python.failure import Failure
 
 from slanger.transports import frames
-from slanger.transports.connection import ENDED, WebSocketConnection
+from slanger.transports.connection import ENDED, Stage, WebSocketConnection
 from slanger.transports.upgrade import read_upgrade
 
 
@@ -20,7 +20,7 @@ class Opening:
         """Answer a plain handshake; the answer and the first message leave in one write."""
         upgrade = read_upgrade(data)
         if upgrade is None:
-            connection.way = connection.home.long_way(connection, opened=False)
+            connection.way = connection.home.long_way(connection, Stage.OPENING)
             connection.way.take(connection, data)
             return
         connection.way = OPEN
@@ -38,7 +38,9 @@ class Opening:
 
 
 class Open:
-    """Reads frames, several in one read or one."""
+    """Takes frames, several in one read or one."""
+
+    stage = Stage.OPEN
 
     def take(self, connection: WebSocketConnection, data: bytes) -> None:
         """Take plain frames, as long as they are plain, and as this is the way."""
@@ -46,7 +48,7 @@ class Open:
         while at < len(data):
             frame = frames.read_frame(data, at, connection.home.message_bytes)
             if frame is None:
-                self._hand_over(connection)
+                connection.way = connection.home.long_way(connection, self.stage)
             else:
                 kind, payload, at = frame
                 self._take_frame(connection, kind, payload)
@@ -60,9 +62,10 @@ class Open:
         connection.outbox.flush()
 
     def close(self, connection: WebSocketConnection, code: int, reason: bytes) -> None:
-        """Leave the closing handshake to the long way."""
-        self._hand_over(connection)
-        connection.way.close(connection, code, reason)
+        """Send what waits and a close frame in one write."""
+        connection.way = CLOSING
+        connection.outbox.close(frames.close(code, reason))
+        connection.closing(code)
 
     def lost(self, connection: WebSocketConnection, reason: Failure) -> None:
         """Do nothing: there is nothing to forget."""
@@ -73,18 +76,29 @@ class Open:
         elif kind == frames.PING:
             connection.receive_ping(payload)
         elif kind == frames.CLOSE:
-            self._answer_close(connection, frames.close_code(payload))
+            connection.way = ENDED
+            connection.closed_with = frames.close_code(payload)
+            connection.outbox.close(frames.close(frames.NORMAL_CLOSURE))
+            connection.transport.loseConnection()
 
-    def _answer_close(self, connection: WebSocketConnection, code: int | None) -> None:
-        connection.way = ENDED
-        connection.closed_with = code
-        connection.outbox.put(frames.close(frames.NORMAL_CLOSURE))
-        connection.outbox.close()
-        connection.transport.loseConnection()
 
-    def _hand_over(self, connection: WebSocketConnection) -> None:
-        connection.way = connection.home.long_way(connection, opened=True)
+class Closing(Open):
+    """Waits for the client's close frame, and lets everything else pass."""
+
+    stage = Stage.CLOSING
+
+    def ping(self, connection: WebSocketConnection) -> None:
+        """Do nothing: the close frame was the last."""
+
+    def close(self, connection: WebSocketConnection, code: int, reason: bytes) -> None:
+        """Do nothing: that is done."""
+
+    def _take_frame(self, connection: WebSocketConnection, kind: int, payload: bytes) -> None:
+        if kind == frames.CLOSE:
+            connection.way = ENDED
+            connection.transport.abortConnection()
 
 
 OPENING = Opening()
 OPEN = Open()
+CLOSING = Closing()

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from slanger.interfaces import ISubscribers
-from slanger.transports.connection import Way, WebSocketConnection
+from slanger.transports.connection import Stage, Way, WebSocketConnection
 from slanger.transports.deadlines import Deadlines
 from slanger.transports.outbox import Turn
 from slanger.transports.short import OPENING
@@ -32,6 +32,9 @@ HEADER_BYTES = 16 * 1024
 
 HANDSHAKE_TIMEOUT = 10
 """Seconds an opening handshake may take."""
+
+CLOSE_TIMEOUT = 1
+"""Seconds an answer to a close frame may take."""
 
 UNSUPPORTED_DATA = 1003
 """Close code of the WebSocket standard for a binary message; the Pusher protocol is text alone."""
@@ -64,12 +67,16 @@ class LongWay(WebSocketServerProtocol):
         """Learn that the TCP connection is lost."""
         self.connectionLost(reason)
 
-    def stand_open(self) -> None:
-        """Go on behind an opening handshake: what `succeedHandshake` leaves behind, without its answer."""
+    def go_on(self, stage: Stage) -> None:
+        """Stand behind an opening handshake: with what `succeedHandshake` and `sendCloseFrame` leave behind."""
         self.websocket_version = 13
-        self.state = self.STATE_OPEN
         self.inside_message = False
         self.current_frame = None  # type: ignore[assignment]
+        self.state = self.STATE_OPEN
+        if stage is Stage.CLOSING:
+            self.state = self.STATE_CLOSING
+            self.closedByMe = True
+            self.localCloseCode = self.connection.closed_with  # type: ignore[assignment]
 
     # From Autobahn
 
@@ -100,10 +107,13 @@ class LongWay(WebSocketServerProtocol):
         """Learn the close code: the server's own, where it was the first to close."""
         self.connection.closed_with = self.localCloseCode if self.closedByMe else code
 
-    def sendCloseFrame(self, *args: Any, **options: Any) -> None:
+    def sendCloseFrame(self, code: int | None = None, *args: Any, **options: Any) -> None:
         """Send a close frame, be it Autobahn's own; what was joined for this turn leaves first, and nothing after."""
+        was_open = self.state == self.STATE_OPEN
         self.connection.outbox.close()
-        super().sendCloseFrame(*args, **options)
+        super().sendCloseFrame(code, *args, **options)
+        if was_open and self.closedByMe and code is not None:
+            self.connection.closing(code)
 
     def dropConnection(self, abort: bool = False) -> None:
         """End the TCP connection; what was joined for this turn leaves first."""
@@ -130,13 +140,15 @@ class WebSocketFactory(WebSocketServerFactory):
         self.message_bytes = message_bytes
         self.turn = Turn(reactor)
         self.handshakes: Deadlines[WebSocketConnection] = Deadlines(reactor, HANDSHAKE_TIMEOUT, _hang_up)
+        self.closings: Deadlines[WebSocketConnection] = Deadlines(reactor, CLOSE_TIMEOUT, _hang_up)
         self.setProtocolOptions(
             webStatus=False,
             failByDrop=False,
             allowNullOrigin=True,  # sandboxed frames, file:// pages and packaged apps have no other
             maxFramePayloadSize=message_bytes,
             maxMessagePayloadSize=message_bytes,
-            openHandshakeTimeout=0,  # `handshakes` watches either way
+            openHandshakeTimeout=0,  # `handshakes` and `closings` watch either way
+            closeHandshakeTimeout=0,
         )
 
     def buildProtocol(self, addr: IAddress | None) -> WebSocketConnection:
@@ -148,13 +160,13 @@ class WebSocketFactory(WebSocketServerFactory):
         name: str = peer2str(transport)
         return name
 
-    def long_way(self, connection: WebSocketConnection, *, opened: bool) -> LongWay:
-        """Begin the long way: from the first byte, or from where an opening handshake has been answered."""
+    def long_way(self, connection: WebSocketConnection, stage: Stage) -> LongWay:
+        """Begin the long way, from where the short one has led."""
         way = cast("LongWay", super().buildProtocol(None))
         way.connection = connection
         way.makeConnection(connection.transport)
-        if opened:
-            way.stand_open()
+        if stage is not Stage.OPENING:
+            way.go_on(stage)
         return way
 
     def acceptableProtocols(self) -> list[bytes]:

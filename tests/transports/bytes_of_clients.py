@@ -170,7 +170,7 @@ def frame(first: int, payload: bytes, mask: bytes | None, form: int = 0) -> byte
 
 _MASKS = st.sampled_from((b"\0\0\0\0", b"\x12\x34\xff\x00", b"abcd"))
 _PLAIN_TEXTS = st.sampled_from(
-    (b'{"event":"pusher:ping"}', b"", "é".encode() * 100, b"x" * 125, b"x" * 126, b"x" * 200)
+    (b"bye", b'{"event":"pusher:ping"}', b"", "é".encode() * 100, b"x" * 125, b"x" * 126, b"x" * 200)
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import txaio.tx
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocolFactory
@@ -136,9 +135,8 @@ class WebSocketTestCase(SynchronousTestCase):
     first_way: Way = OPENING
 
     def setUp(self) -> None:
-        """Put a node together; Autobahn's timers run by its clock too."""
+        """Put a node together."""
         self.clock = Clock()
-        self.patch(txaio.tx.config, "loop", self.clock)
         self.serve(APP)
 
     def serve(self, app: App) -> None:

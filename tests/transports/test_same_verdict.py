@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import txaio.tx
 from hypothesis import given
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from slanger.interfaces import IConnected, ISubscribers, IWire
-from slanger.protocol.errors import UNSUPPORTED_VERSION, ConnectionRefused
+from slanger.protocol.errors import SHUTTING_DOWN, UNSUPPORTED_VERSION, ConnectionRefused
 from slanger.protocol.messages import Message
 from slanger.transports.connection import Way
 from slanger.transports.frames import frame, read_frame
@@ -30,7 +29,7 @@ LIMIT = 200
 
 @implementer(ISubscribers, IConnected)
 class Witness:
-    """Lets everybody in but version 3, says what it hears, and notes everything."""
+    """Lets everybody in but version 3, says what it hears, closes at a ``bye``, and notes everything."""
 
     def __init__(self) -> None:
         self.notes: list[object] = []
@@ -52,6 +51,8 @@ class Witness:
         """Note a text, and say it."""
         self.notes.append(text)
         self._wire.send(Message(text))
+        if text == b"bye":
+            self._wire.close(SHUTTING_DOWN, "bye")
 
     def heard(self) -> None:
         """Note a sign of life."""
@@ -65,10 +66,9 @@ class Witness:
 class SameVerdictTests(SynchronousTestCase):
     """Two connections that are sent the same."""
 
-    def outcome(self, way: Way, chunks: Iterable[bytes]) -> tuple[list[object], bytes, bool, bool]:
+    def outcome(self, way: Way, chunks: Iterable[bytes]) -> tuple[list[object], bytes, list[tuple[bool, bool]]]:
         """Send some bytes to a new connection; tell what was noted and answered, and how it ended."""
         clock, witness = Clock(), Witness()
-        self.patch(txaio.tx.config, "loop", clock)
         factory = WebSocketFactory(witness, clock, message_bytes=LIMIT)
         factory.first_way = way
         client = Client(factory, "/")
@@ -76,9 +76,12 @@ class SameVerdictTests(SynchronousTestCase):
             if not client.transport.ended:
                 client.say(chunk)
             clock.advance(0)
-        ended, aborted = client.transport.ended, client.transport.disconnected
+        ended = [(client.transport.disconnecting, client.transport.disconnected)]
+        for _ in range(2):
+            clock.advance(0.6)
+            ended.append((client.transport.disconnecting, client.transport.disconnected))
         client.leave()
-        return witness.notes, client.transport.value(), ended, aborted
+        return witness.notes, client.transport.value(), ended
 
     @PROPERTY
     @given(requests())

@@ -7,9 +7,9 @@ from websockets.frames import Close, Frame, Opcode
 from slanger.protocol.errors import SHUTTING_DOWN
 from slanger.transports.connection import WebSocketConnection
 from slanger.transports.short import OPEN, OPENING
-from slanger.transports.websocket import LongWay
+from slanger.transports.websocket import CLOSE_TIMEOUT, LongWay
 from tests.server import KEY
-from tests.transports.client import Client, WebSocketTestCase, text, written
+from tests.transports.client import Client, WebSocketTestCase, message, text, written
 from tests.transports.test_messages import RecordedTestCase
 
 PING = text({"event": "pusher:ping"})
@@ -55,10 +55,41 @@ class ShortWayTests(RecordedTestCase):
         self.assertEqual(self.recorder.received, [b"1", b"23", b"4", b"5"])
 
     def test_closed_by_server(self) -> None:
-        """Close: the server's own closing handshake is Autobahn's, whatever follows in the same read."""
+        """Close: the server's close frame leaves in one write with what waits; plain frames behind it are let pass."""
+        client = self.record()
+        self.recorder.wires[0].send(message(1))
+        self.recorder.wires[0].close(SHUTTING_DOWN, "bye")
+        (write,) = client.transport.writes
+        self.assertTrue(write.endswith(b"\x88\x05\x10\x68bye"), write)
+        client.send(PING, Frame(Opcode.PING, b"?"))
+        self.assertEqual((self.recorder.received, client.transport.ended), ([], False))
+        client.send(Frame(Opcode.CLOSE, b""), PING)
+        self.assertTrue(client.transport.ended)
+        client.leave()
+        self.assertEqual((self.recorder.gone_with, client.transport.writes), ([4200], [write]))
+
+    def test_closed_by_server_amid_a_message(self) -> None:
+        """Close: what is not plain while the server waits for an answer is Autobahn's, and the answer as well."""
         client = self.record()
         self.recorder.wires[0].close(SHUTTING_DOWN, "bye")
+        client.send(Frame(Opcode.TEXT, b"half", fin=False))
         self.assertIsInstance(client.way, LongWay)
+        client.send(Frame(Opcode.CONT, b"other half"))
+        self.assertFalse(client.transport.ended)
+        client.send(Frame(Opcode.CLOSE, b""))
+        self.assertTrue(client.transport.ended)
+        client.leave()
+        self.assertEqual((self.recorder.received, self.recorder.gone_with), ([], [4200]))
+
+    def test_unanswered_amid_a_message(self) -> None:
+        """Close: who never answers a close frame is hung up on in time, also when Autobahn has taken over."""
+        client = self.record()
+        self.recorder.wires[0].close(SHUTTING_DOWN, "bye")
+        client.send(Frame(Opcode.TEXT, b"half", fin=False))
+        self.clock.advance(CLOSE_TIMEOUT - 0.1)
+        self.assertFalse(client.transport.ended)
+        self.clock.advance(0.2)
+        self.assertTrue(client.transport.ended)
 
     def test_closed_by_client(self) -> None:
         """Close: a client's close frame is answered with 1000 in one write with what waits, and ends the connection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slanger.transports.connection import WebSocketConnection
+from slanger.transports.connection import Stage, WebSocketConnection
 from slanger.transports.short import OPEN, Opening
 
 
@@ -11,7 +11,7 @@ class LongFromTheStart(Opening):
 
     def take(self, connection: WebSocketConnection, data: bytes) -> None:
         """Hand over."""
-        connection.way = connection.home.long_way(connection, opened=False)
+        connection.way = connection.home.long_way(connection, Stage.OPENING)
         connection.way.take(connection, data)
 
 
@@ -22,7 +22,7 @@ class LongFromTheHandshake(Opening):
         """Shake hands, then hand over."""
         super().take(connection, data)
         if connection.way is OPEN:
-            connection.way = connection.home.long_way(connection, opened=True)
+            connection.way = connection.home.long_way(connection, Stage.OPEN)
 
 
 LONG_FROM_THE_START = LongFromTheStart()
