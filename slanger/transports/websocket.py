@@ -115,11 +115,6 @@ class LongWay(WebSocketServerProtocol):
         if was_open and self.closedByMe and code is not None:
             self.connection.closing(code)
 
-    def dropConnection(self, abort: bool = False) -> None:
-        """End the TCP connection; what was joined for this turn leaves first."""
-        self.connection.outbox.close()
-        super().dropConnection(abort)
-
 
 @implementer(IProtocolNegotiationFactory)
 class WebSocketFactory(WebSocketServerFactory):

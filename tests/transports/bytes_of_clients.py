@@ -15,7 +15,7 @@ PLAIN_HEADERS = (
     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ("Sec-WebSocket-Version", "13"),
 )
-_ODD_VALUES = {
+ODD_VALUES = {
     "host": ("localhost", "a:80", "a:99999", "a:", "[::1]:80", "[::1]", "", "a:b", " a ", "a, b", "192.0.2.1:8_0"),
     "upgrade": ("WebSocket", "WEBSOCKET", "h2c, websocket", "h2c", "", "websocket, "),
     "connection": ("keep-alive, Upgrade", "Keep-Alive,upgrade", "close", "", "upgrade, close", "Upgrade, Upgrade"),
@@ -54,6 +54,7 @@ _ODD_VALUES = {
         "http://localhost:3000",
         "https://a:65535",
         "https://a:65536",
+        "https://a:9999",
         "https://a:99999",
         "https://a:",
         "https://[::1]",
@@ -69,8 +70,8 @@ _ODD_VALUES = {
     "x-forwarded-for": ("192.0.2.1", "192.0.2.1, 192.0.2.2"),
     "cookie": ("a=b; c=d", "é", "\x0bhost: b", "\x1c"),
 }
-_PATHS = (f"/app/{KEY}", f"/push/app/{KEY}/", "/app/none", "/", "//app/k", "http://a/app/k", "*", "")
-_PARAMETERS = (
+PATHS = (f"/app/{KEY}", f"/push/app/{KEY}/", "/app/none", "/", "//app/k", "//[", "http://a/app/k", "*", "")
+PARAMETERS = (
     *("protocol=7", "protocol=", "protocol", "protocol=3", "%70rotocol=4", "protocol=%37", "protocol=+7", "client=js"),
     *("protocol=a=b", "=", "", ";protocol=5", "protocol=6#", "#"),
 )
@@ -84,9 +85,9 @@ def _cases(name: str) -> st.SearchStrategy[str]:
 @st.composite
 def _odd_header(draw: st.DrawFn, lines: list[str]) -> list[str]:
     """Write one header oddly, beside the plain one or in its place."""
-    name = draw(st.sampled_from(sorted(_ODD_VALUES)))
+    name = draw(st.sampled_from(sorted(ODD_VALUES)))
     separator = draw(st.sampled_from((": ", ": ", ": ", ":", ":  ", ":\t", "")))
-    odd = draw(_cases(name)) + separator + draw(st.sampled_from(_ODD_VALUES[name]))
+    odd = draw(_cases(name)) + separator + draw(st.sampled_from(ODD_VALUES[name]))
     if draw(st.integers(0, 3)):
         lines = [each for each in lines if not each.lower().startswith(name)]
     return [*lines, odd]
@@ -111,8 +112,8 @@ def _header_lines(draw: st.DrawFn) -> list[str]:
 
 
 def _urls() -> st.SearchStrategy[str]:
-    path = st.sampled_from(_PATHS)
-    pair = st.sampled_from(_PARAMETERS)
+    path = st.sampled_from(PATHS)
+    pair = st.sampled_from(PARAMETERS)
     query = st.lists(pair, max_size=4).map("&".join)
     url = st.builds(lambda path, query: f"{path}?{query}" if query else path, path, query)
     return st.one_of(st.just(f"/app/{KEY}?protocol=7"), url, url, st.text(_URL_CHARACTERS))

@@ -333,10 +333,13 @@ class SendingTests(RecordedTestCase):
         self.assertEqual(close_of(client.frames()), (4200, "bye"))
 
     def test_nothing_after_its_end(self) -> None:
-        """Close: a wire whose client is gone takes and drops everything."""
+        """Close: a wire whose client is gone takes and drops everything, also where the transport does not tell it."""
         client = self.record()
-        client.leave()
         wire = self.recorder.wires[0]
+        send = wire.send
+        client.transport.producer = None
+        client.leave()
+        send(message(1))
         wire.send(message(1))
         wire.ping()
         wire.close(SHUTTING_DOWN, "bye")

@@ -19,9 +19,22 @@ from slanger.transports.upgrade import read_upgrade
 from slanger.transports.websocket import WebSocketFactory
 from tests.server import KEY
 from tests.strategies import PROPERTY
-from tests.transports.bytes_of_clients import PLAIN_HEADERS, conversations, requests
+from tests.transports.bytes_of_clients import ODD_VALUES, PARAMETERS, PATHS, PLAIN_HEADERS, conversations, requests
+from tests.transports.bytes_of_clients import frame as write_frame
 from tests.transports.client import Client
 from tests.transports.ways import LONG_FROM_THE_HANDSHAKE, LONG_FROM_THE_START
+
+
+def request(
+    *headers: tuple[str, str], path: str = f"/app/{KEY}?protocol=7&client=js&version=8.6.0&flash=false"
+) -> bytes:
+    """Write an opening handshake with these headers."""
+    lines = [f"{name}: {value}" for name, value in headers]
+    return "\r\n".join((f"GET {path} HTTP/1.1", *lines, "\r\n")).encode("latin-1")
+
+
+HANDSHAKE = request(*PLAIN_HEADERS)
+PING = b"\x89\x81abcd^"
 
 LIMIT = 200
 """Bytes of a message; small, so that it is met."""
@@ -83,30 +96,59 @@ class SameVerdictTests(SynchronousTestCase):
         client.leave()
         return witness.notes, client.transport.value(), ended
 
+    def assert_same(self, *chunks: bytes) -> None:
+        """Check that the same comes of some bytes, whichever way they are read."""
+        short = self.outcome(OPENING, chunks)
+        for way in (LONG_FROM_THE_HANDSHAKE, LONG_FROM_THE_START):
+            self.assertEqual(short, self.outcome(way, chunks), chunks)
+
+    def test_each_header(self) -> None:
+        """RFC 6455: each odd value of a header, in place of the plain one or beside it, is judged as Autobahn does."""
+        for name, values in ODD_VALUES.items():
+            for value in values:
+                others = [each for each in PLAIN_HEADERS if each[0].lower() != name]
+                self.assert_same(request(*others, (name, value)))
+                self.assert_same(request(*PLAIN_HEADERS, (name, value)))
+
+    def test_each_url(self) -> None:
+        """URL: each odd path, and each pair of odd parameters, is read as Autobahn does."""
+        for path in PATHS:
+            self.assert_same(request(*PLAIN_HEADERS, path=path))
+        for first in PARAMETERS:
+            for second in PARAMETERS:
+                self.assert_same(request(*PLAIN_HEADERS, path=f"/app/{KEY}?{first}&{second}"))
+
+    def test_each_first_byte(self) -> None:
+        """RFC 6455: each first byte of a frame is judged as Autobahn does, and so is what follows that frame."""
+        for first in range(256):
+            for payload in (b"", b"\x03\xe8"):
+                self.assert_same(HANDSHAKE, write_frame(first, payload, b"abcd"), PING)
+
+    def test_each_length(self) -> None:
+        """RFC 6455: each form of a length, and lengths about the limit, are judged as Autobahn does."""
+        for length in (0, 125, 126, LIMIT, LIMIT + 1):
+            for form in (0, 2, 8):
+                for mask in (b"abcd", None):
+                    self.assert_same(HANDSHAKE, write_frame(0x81, b"x" * length, mask, form), PING)
+
+    def test_each_close(self) -> None:
+        """RFC 6455: each close code is judged as Autobahn does, and so are reasons."""
+        for code in (*range(990, 1020), 1999, 2000, 2999, 3000, 4999, 5000, 65535):
+            self.assert_same(HANDSHAKE, write_frame(0x88, code.to_bytes(2), b"abcd"), PING)
+        for reason in (b"bye", b"\xff", b"\xc3", b"x" * 123):
+            self.assert_same(HANDSHAKE, write_frame(0x88, b"\x03\xe8" + reason, b"abcd"), PING)
+
     @PROPERTY
     @given(requests())
     def test_handshakes(self, request: bytes) -> None:
         """RFC 6455: the short way lets in whom Autobahn lets in, as the same, with the same answer, and nobody else."""
-        self.assertEqual(self.outcome(OPENING, [request]), self.outcome(LONG_FROM_THE_START, [request]))
+        self.assert_same(request)
 
     @PROPERTY
     @given(conversations())
     def test_frames(self, chunks: list[bytes]) -> None:
         """RFC 6455: whatever frames follow, the short way takes, answers and ends as Autobahn does."""
-        short = self.outcome(OPENING, [HANDSHAKE, *chunks])
-        self.assertEqual(short, self.outcome(LONG_FROM_THE_HANDSHAKE, [HANDSHAKE, *chunks]))
-        self.assertEqual(short, self.outcome(LONG_FROM_THE_START, [HANDSHAKE, *chunks]))
-
-
-def request(
-    *headers: tuple[str, str], path: str = f"/app/{KEY}?protocol=7&client=js&version=8.6.0&flash=false"
-) -> bytes:
-    """Write an opening handshake that has these headers as well."""
-    lines = [f"{name}: {value}" for name, value in (*PLAIN_HEADERS, *headers)]
-    return "\r\n".join((f"GET {path} HTTP/1.1", *lines, "\r\n")).encode()
-
-
-HANDSHAKE = request()
+        self.assert_same(HANDSHAKE, *chunks)
 
 
 class PlainHandshakeTests(SynchronousTestCase):
@@ -114,7 +156,7 @@ class PlainHandshakeTests(SynchronousTestCase):
 
     def assert_plain(self, *headers: tuple[str, str]) -> None:
         """Check that a handshake with these headers is plain."""
-        upgrade = read_upgrade(request(*headers))
+        upgrade = read_upgrade(request(*PLAIN_HEADERS, *headers))
         assert upgrade is not None, headers
         self.assertEqual((upgrade.path, upgrade.version), (f"/app/{KEY}", "7"))
         self.assertIn(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", upgrade.answer)
@@ -138,11 +180,11 @@ class PlainHandshakeTests(SynchronousTestCase):
         for odd in (
             HANDSHAKE[:-1],
             HANDSHAKE + b"\x89",
-            request(("Host", "twice")),
-            request(("Origin", "capacitor://localhost")),
-            request(("Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=8")),
-            request(("Sec-WebSocket-Protocol", "a, a")),
-            request(path="http://localhost/app/k"),
+            request(*PLAIN_HEADERS, ("Host", "twice")),
+            request(*PLAIN_HEADERS, ("Origin", "capacitor://localhost")),
+            request(*PLAIN_HEADERS, ("Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=8")),
+            request(*PLAIN_HEADERS, ("Sec-WebSocket-Protocol", "a, a")),
+            request(*PLAIN_HEADERS, path="http://localhost/app/k"),
             HANDSHAKE.replace(b"13\r\n", b"8\r\n"),
         ):
             self.assertIsNone(read_upgrade(odd), odd)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 from websockets.frames import Close, Frame, Opcode
 
 from slanger.protocol.errors import SHUTTING_DOWN
@@ -81,6 +84,14 @@ class ShortWayTests(RecordedTestCase):
         client.leave()
         self.assertEqual((self.recorder.received, self.recorder.gone_with), ([], [4200]))
 
+    def test_gone_while_closing(self) -> None:
+        """Close: nobody is hung up on who is gone already."""
+        client = self.record()
+        self.recorder.wires[0].close(SHUTTING_DOWN, "bye")
+        client.leave()
+        self.clock.advance(2 * CLOSE_TIMEOUT)
+        self.assertFalse(client.transport.ended)
+
     def test_unanswered_amid_a_message(self) -> None:
         """Close: who never answers a close frame is hung up on in time, also when Autobahn has taken over."""
         client = self.record()
@@ -100,6 +111,21 @@ class ShortWayTests(RecordedTestCase):
         client.send(PING)
         client.leave()
         self.assertEqual((self.recorder.received, self.recorder.gone_with), ([], [4123]))
+
+    def test_freed(self) -> None:
+        """Bounded: a connection that is gone is freed at once, with its outbox, and without the collector."""
+        client = self.record()
+        client.send(PING)
+        self.end_turn()
+        assert isinstance(client.connection, WebSocketConnection)
+        client.leave()
+        gone = weakref.ref(client.connection)
+        self.recorder.wires.clear()
+        self.addCleanup(gc.enable)
+        gc.disable()
+        client.transport.producer = None
+        del client
+        self.assertIsNone(gone())
 
     def test_nothing_before(self) -> None:
         """Interfaces: a wire that nobody has shaken hands on takes and drops everything."""
