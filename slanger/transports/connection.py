@@ -170,16 +170,14 @@ class WebSocketConnection(TwistedProtocol):
 
     # From its way
 
-    def open(self, path: str, version: str | None, answer: bytes = b"") -> None:
+    def open(self, path: str, version: str | None, answer: bytes | None = None) -> None:
         """Let the client in, or tell it why not.
 
-        :param answer: to its opening handshake, unless that is sent already.
+        :param answer: to its opening handshake, unless that is sent already; it leaves in one write with what follows.
         """
         self.home.handshakes.end(self)
-        self.outbox = Outbox(self.transport, self.home.turn, self)
+        self.outbox = Outbox(self.transport, self.home.turn, self, answer)
         self.send = self.outbox.send
-        if answer:
-            self.outbox.put(answer)
         try:
             self._client = self.home.subscribers.connect(self, key_in(path), version)
         except ConnectionRefused as refusal:

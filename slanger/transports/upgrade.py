@@ -34,7 +34,7 @@ _PLAIN = {
     "sec-websocket-version": r"13",
     "sec-websocket-extensions": rf"(?:permessage-deflate(?:; client_max_window_bits)?|{_MISSING})",
     "origin": rf"(?:null|https?://[-.0-9A-Za-z]+(?::[0-9]{{1,4}})?|{_MISSING})",
-    "sec-websocket-protocol": rf"({_WORD}(?:, ?{_WORD})*|{_MISSING})",
+    "sec-websocket-protocol": rf"({_WORD}|{_MISSING})",
     "sec-websocket-key": r"([+/0-9A-Za-z]{22}==)",
 }
 """How the headers that matter are written usually; the last four of them may be missing, save the key."""
@@ -66,12 +66,10 @@ def read_upgrade(data: bytes) -> Upgrade | None:
     plain = _ALL_PLAIN.fullmatch("\n".join([headers.get(name, _MISSING) for name in _PLAIN]))
     if plain is None or len(headers) < len(found):
         return None
-    subprotocols, key = plain.groups()
-    offered = [] if subprotocols == _MISSING else [name.strip() for name in subprotocols.split(",")]
-    if len(offered) > len(set(offered)):
-        return None
+    subprotocol, key = plain.groups()
+    chosen = None if subprotocol == _MISSING else subprotocol_in([subprotocol])
     path, _, query = url.partition("?")
-    return Upgrade(path, version_in(query), _answer(key, subprotocol_in(offered)))
+    return Upgrade(path, version_in(query), _answer(key, chosen))
 
 
 def version_in(query: str) -> str | None:
