@@ -24,8 +24,8 @@ from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol import codec
 from slanger.protocol.errors import OVER_CAPACITY, PATH_NOT_FOUND, Code, ConnectionRefused
 from slanger.protocol.messages import Message
+from slanger.transports import frames
 from slanger.transports.deadlines import Deadlines
-from slanger.transports.frames import pong
 from slanger.transports.outbox import NOWHERE, Nowhere, Outbox, Turn
 
 CLOSED_ABNORMALLY = 1006
@@ -51,9 +51,6 @@ class Way(Protocol):
 
     def take(self, connection: WebSocketConnection, data: bytes) -> None:
         """Take what the client sent."""
-
-    def ping(self, connection: WebSocketConnection) -> None:
-        """Send a PING frame at once."""
 
     def close(self, connection: WebSocketConnection, code: int, reason: bytes) -> None:
         """Send what waits and a close frame, unless one is sent already; `WebSocketConnection.closing` follows."""
@@ -100,9 +97,6 @@ class _Ended:
     """The way of a connection that has ended: nothing is taken any more, and nothing sent."""
 
     def take(self, connection: WebSocketConnection, data: bytes) -> None:
-        pass
-
-    def ping(self, connection: WebSocketConnection) -> None:
         pass
 
     def close(self, connection: WebSocketConnection, code: int, reason: bytes) -> None:
@@ -176,8 +170,10 @@ class WebSocketConnection(TwistedProtocol):
         :param answer: to its opening handshake, unless that is sent already; it leaves in one write with what follows.
         """
         self.home.handshakes.end(self)
-        self.outbox = Outbox(self.transport, self.home.turn, self, answer)
+        self.outbox = Outbox(self.transport, self.home.turn, self)
         self.send = self.outbox.send
+        if answer is not None:
+            self.outbox.put(answer)
         try:
             self._client = self.home.subscribers.connect(self, key_in(path), version)
         except ConnectionRefused as refusal:
@@ -196,7 +192,7 @@ class WebSocketConnection(TwistedProtocol):
 
     def receive_ping(self, payload: bytes) -> None:
         """Answer a PING; answers that a slow reader leaves unread count as its backlog."""
-        self.outbox.put(pong(payload))
+        self.outbox.put(frames.pong(payload))
 
     def closing(self, code: int) -> None:
         """Wait for the answer to a close frame, but not for ever."""
@@ -218,8 +214,9 @@ class WebSocketConnection(TwistedProtocol):
         return self.home.name(self.transport)
 
     def ping(self) -> None:
-        """Send a PING frame."""
-        self.way.ping(self)
+        """Send a PING frame at once, behind what waits."""
+        self.outbox.put(frames.ping())
+        self.outbox.flush()
 
     def close(self, code: Code, reason: str) -> None:
         """Send what is waiting, then a close frame; drop the connection if it is not answered within a second."""

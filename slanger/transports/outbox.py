@@ -59,18 +59,17 @@ class Outbox:
     `BACKLOG_BYTES` wait, they are dropped and the owner is told, once.
 
     :param transport: where bytes go.
-    :param first: leaves before anything else, once the maker calls `flush`.
     """
 
     __slots__ = ("_closed", "_due", "_frames", "_owner", "_paused", "_transport", "_turn", "_waiting", "_write")
 
-    def __init__(self, transport: ITransport, turn: Turn, owner: Owner, first: bytes | None = None) -> None:
+    def __init__(self, transport: ITransport, turn: Turn, owner: Owner) -> None:
         self._transport = transport
         self._write = writer(transport)
         self._turn = turn
         self._owner = owner
-        self._frames = [] if first is None else [first]
-        self._due = first is not None
+        self._frames: list[bytes] = []
+        self._due = False
         self._waiting = 0
         self._paused = False
         self._closed = False

@@ -54,10 +54,6 @@ class LongWay(WebSocketServerProtocol):
         if self.state == self.STATE_CONNECTING and len(self.data) > HEADER_BYTES:
             self.failHandshake("Request header too large", 431)
 
-    def ping(self, connection: WebSocketConnection) -> None:
-        """Send a PING frame."""
-        self.sendPing()
-
     def close(self, connection: WebSocketConnection, code: int, reason: bytes) -> None:
         """Send a close frame, once."""
         if self.state == self.STATE_OPEN:

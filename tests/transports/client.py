@@ -56,11 +56,15 @@ class Transport(StringTransport):
 class Client:
     """A client connected to a factory of ours.
 
+    :param clock: ends the reactor's turn once it has asked for the upgrade.
     :param path: what it asks for.
     :param subprotocols: what it offers.
     """
 
-    def __init__(self, factory: IProtocolFactory, path: str, *subprotocols: str, max_size: int | None = None) -> None:
+    def __init__(
+        self, clock: Clock, factory: IProtocolFactory, path: str, *subprotocols: str, max_size: int | None = None
+    ) -> None:
+        self.clock = clock
         self.transport = Transport()
         offered = [Subprotocol(name) for name in subprotocols] or None
         self.protocol = ClientProtocol(parse_uri(f"ws://localhost:8080{path}"), subprotocols=offered, max_size=max_size)
@@ -79,6 +83,7 @@ class Client:
     def shake_hands(self) -> Response:
         """Ask for the upgrade, and give the answer."""
         self.say(self.handshake)
+        self.clock.advance(0)
         response, *self._unread = self.read()
         assert isinstance(response, Response)
         return response
@@ -155,7 +160,7 @@ class WebSocketTestCase(SynchronousTestCase):
 
     def connect(self, path: str = f"/app/{KEY}?protocol=7") -> Client:
         """Connect a client, and take its `connection_established`."""
-        client = Client(self.factory, path)
+        client = Client(self.clock, self.factory, path)
         self.assertEqual(client.shake_hands().status_code, 101)
         self.end_turn()
         (established,) = client.messages()

@@ -67,7 +67,7 @@ class RecordedTestCase(WebSocketTestCase):
         """Connect a client to a recorder."""
         self.recorder = Recorder(failing)
         self.factory = self.make_factory(self.recorder)
-        client = Client(self.factory, f"/app/{KEY}?protocol=7")
+        client = Client(self.clock, self.factory, f"/app/{KEY}?protocol=7")
         client.shake_hands()
         client.transport.writes.clear()
         return client
@@ -211,7 +211,7 @@ class FaultTests(RecordedTestCase):
     def test_receive(self) -> None:
         """One bad client hurts itself at most: a fault in taking a message closes with 1011, logged once."""
         client = self.record("receive")
-        neighbour = Client(self.factory, f"/app/{KEY}")
+        neighbour = Client(self.clock, self.factory, f"/app/{KEY}")
         neighbour.shake_hands()
         client.send(text(PING), text(PING))
         self.end_turn()
@@ -301,7 +301,7 @@ class SendingTests(RecordedTestCase):
 
     def test_encoded_once(self) -> None:
         """Fan-out: the same bytes go to every connection, framed once."""
-        first, second = self.record(), Client(self.factory, f"/app/{KEY}")
+        first, second = self.record(), Client(self.clock, self.factory, f"/app/{KEY}")
         second.shake_hands()
         second.transport.writes.clear()
         sent = message(1)

@@ -84,7 +84,7 @@ class SameVerdictTests(SynchronousTestCase):
         clock, witness = Clock(), Witness()
         factory = WebSocketFactory(witness, clock, message_bytes=LIMIT)
         factory.first_way = way
-        client = Client(factory, "/")
+        client = Client(clock, factory, "/")
         for chunk in chunks:
             if not client.transport.ended:
                 client.say(chunk)

@@ -23,7 +23,7 @@ class ShortWayTests(RecordedTestCase):
 
     def test_short(self) -> None:
         """Speed: a plain handshake, texts, pings and pongs, also several in one read, need no Autobahn."""
-        client = Client(self.factory, f"/app/{KEY}?protocol=7")
+        client = Client(self.clock, self.factory, f"/app/{KEY}?protocol=7")
         self.assertIs(client.way, OPENING)
         client.shake_hands()
         client.send(PING)
@@ -129,7 +129,7 @@ class ShortWayTests(RecordedTestCase):
 
     def test_nothing_before(self) -> None:
         """Interfaces: a wire that nobody has shaken hands on takes and drops everything."""
-        client = Client(self.factory, f"/app/{KEY}?protocol=7")
+        client = Client(self.clock, self.factory, f"/app/{KEY}?protocol=7")
         assert isinstance(client.connection, WebSocketConnection)
         client.connection.ping()
         client.connection.close(SHUTTING_DOWN, "bye")
@@ -142,7 +142,7 @@ class OneWriteTests(WebSocketTestCase):
 
     def test_established(self) -> None:
         """Speed: the answer to the handshake and `connection_established` leave in one write."""
-        client = Client(self.factory, f"/app/{KEY}?protocol=7")
+        client = Client(self.clock, self.factory, f"/app/{KEY}?protocol=7")
         client.say(client.handshake)
         self.end_turn()
         (write,) = client.transport.writes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
 
 import trustme
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -23,9 +22,8 @@ NAME = "slanger.example"
 class TLSClient(Client):
     """A client that speaks TLS below the WebSocket."""
 
-    def secure(self, authority: trustme.CA, end_turn: Callable[[], None]) -> None:
+    def secure(self, authority: trustme.CA) -> None:
         """Shake hands for TLS; whatever the server writes leaves when a turn is over."""
-        self._end_turn = end_turn
         context = ssl.create_default_context()
         authority.configure_trust(context)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -62,7 +60,7 @@ class TLSClient(Client):
         said = self._outgoing.read()
         if said:
             self.connection.dataReceived(said)
-        self._end_turn()
+        self.clock.advance(0)
         self._incoming.write(self.transport.value())
         self.transport.clear()
 
@@ -78,8 +76,9 @@ class TLSTests(WebSocketTestCase):
         options = read_certificate(file, file)
         for way in (OPENING, LONG_FROM_THE_HANDSHAKE, LONG_FROM_THE_START):
             self.factory.first_way = way
-            client = TLSClient(TLSMemoryBIOFactory(options, False, self.factory, self.clock), f"/app/{KEY}?protocol=7")
-            client.secure(authority, self.end_turn)
+            port = TLSMemoryBIOFactory(options, False, self.factory, self.clock)
+            client = TLSClient(self.clock, port, f"/app/{KEY}?protocol=7")
+            client.secure(authority)
             self.assertEqual(client.shake_hands().status_code, 101)
             self.end_turn()
             self.assertEqual([each["event"] for each in client.messages()], ["pusher:connection_established"])
