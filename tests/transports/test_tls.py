@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import tempfile
 
 import trustme
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -71,9 +72,10 @@ class TLSTests(WebSocketTestCase):
     def test_conversation(self) -> None:
         """TLS: a subscription, a PING, an event, a message in fragments and a close work as without it."""
         authority = trustme.CA()
-        file = self.mktemp()
-        authority.issue_cert(NAME).private_key_and_cert_chain_pem.write_to_path(file)
-        options = read_certificate(file, file)
+        with tempfile.TemporaryDirectory() as directory:
+            file = f"{directory}/both.pem"
+            authority.issue_cert(NAME).private_key_and_cert_chain_pem.write_to_path(file)
+            options = read_certificate(file, file)
         for way in (OPENING, LONG_FROM_THE_HANDSHAKE, LONG_FROM_THE_START):
             self.factory.first_way = way
             port = TLSMemoryBIOFactory(options, False, self.factory, self.clock)
