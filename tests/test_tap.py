@@ -173,7 +173,7 @@ class AssembleTests(OptionsTestCase):
 
     def connect(self, port: int) -> Client:
         """Connect a client."""
-        client = Client(self.server(port), f"/app/{KEY}?protocol=7")
+        client = Client(self.reactor, self.server(port), f"/app/{KEY}?protocol=7")
         client.shake_hands()
         self.reactor.advance(0)
         (established,) = client.messages()

@@ -52,7 +52,7 @@ SHOWN = 1500
 """Characters of a client's text that an error repeats; the whole of what a presence subscription signs fits."""
 
 
-class Standing(enum.Enum):
+class Standing(enum.StrEnum):
     """Where a channel stands with a client."""
 
     OFF = "not subscribed"
@@ -152,7 +152,8 @@ class Session:
         fault = names.channel_fault(wanted.channel, self.rules.channel_name_length)
         if fault:
             raise SubscriptionRefused(wanted.channel, fault, "InvalidChannel", 400)
-        self._check_size(wanted.channel, len((wanted.channel_data or "").encode()))
+        if wanted.channel_data:
+            self._check_size(wanted.channel, len(wanted.channel_data.encode()))
         member = None
         kind = ChannelKind.of(wanted.channel)
         if kind is ChannelKind.INBOX:

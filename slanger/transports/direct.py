@@ -14,30 +14,32 @@ from typing import Any
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Server
 
-Write = Callable[[bytes], object]
+Write = Callable[[Any, bytes], object]
+"""Writes bytes to a transport."""
 
 
 def writer(transport: ITransport) -> Write:
-    """Give the fastest way to write to a transport that keeps the order of what is written."""
-    if isinstance(transport, Server) and not transport.TLS:
-        return direct(transport)
-    return transport.write
+    """Choose the fastest way to write to a transport that keeps the order of what is written."""
+    return write_directly if isinstance(transport, Server) and not transport.TLS else write_ordinarily
 
 
-def direct(transport: Any) -> Write:
+def write_ordinarily(transport: ITransport, data: bytes) -> None:
+    """Leave it to the transport."""
+    transport.write(data)
+
+
+def write_directly(transport: Any, data: bytes) -> None:
     """Write straight to the socket while the transport has nothing buffered, and through the transport otherwise.
 
     :param transport: a TCP connection of Twisted's. That nothing is buffered shows in `dataBuffer` and
         `_tempDataBuffer`; the latter is Twisted's own, and a test holds a real connection against it.
     """
-
-    def write(data: bytes) -> object:
-        if transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting or not transport.connected:
-            return transport.write(data)
-        try:
-            sent = transport.socket.send(data)
-        except OSError:
-            sent = 0  # full, or broken: the transport meets the same, and knows what to do
-        return transport.write(data[sent:]) if sent < len(data) else None
-
-    return write
+    if transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting or not transport.connected:
+        transport.write(data)
+        return
+    try:
+        sent = transport.socket.send(data)
+    except OSError:
+        sent = 0  # full, or broken: the transport meets the same, and knows what to do
+    if sent < len(data):
+        transport.write(data[sent:])

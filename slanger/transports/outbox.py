@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime, ITransport
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from slanger.protocol.messages import Message
 from slanger.transports.direct import writer
+from slanger.transports.frames import frame
 
 BACKLOG_BYTES = 1024 * 1024
 """Bytes that may wait for one slow reader, beyond what the kernel and the transport hold."""
@@ -42,30 +44,40 @@ class Turn:
                 self._log.failure("sending to a connection failed")
 
 
+class Owner(Protocol):
+    """Whose outbox it is."""
+
+    def overflowed(self) -> None:
+        """End the connection: it is read too slowly."""
+
+
 @implementer(IPushProducer)
 class Outbox:
     """What one connection is to be sent.
 
     Frames of one turn leave in one write. While the transport's buffer is full they wait here; when more than
-    `BACKLOG_BYTES` wait, they are dropped and the connection is told to end, once.
+    `BACKLOG_BYTES` wait, they are dropped and the owner is told, once.
 
     :param transport: where bytes go.
-    :param overflowed: ends the connection of a reader that is too slow.
     """
 
-    __slots__ = ("_closed", "_due", "_frames", "_overflowed", "_paused", "_send", "_transport", "_turn", "_waiting")
+    __slots__ = ("_closed", "_due", "_frames", "_owner", "_paused", "_transport", "_turn", "_waiting", "_write")
 
-    def __init__(self, transport: ITransport, turn: Turn, overflowed: Callable[[], None]) -> None:
+    def __init__(self, transport: ITransport, turn: Turn, owner: Owner) -> None:
         self._transport = transport
-        self._send = writer(transport)
+        self._write = writer(transport)
         self._turn = turn
-        self._overflowed = overflowed
+        self._owner = owner
         self._frames: list[bytes] = []
         self._due = False
         self._waiting = 0
         self._paused = False
         self._closed = False
         IConsumer(transport).registerProducer(self, True)
+
+    def send(self, message: Message) -> None:
+        """Send a text when the turn is over."""
+        self.put(message.framed(frame))
 
     def put(self, frame: bytes) -> None:
         """Send a frame when the turn is over."""
@@ -84,16 +96,18 @@ class Outbox:
         """Send what there is. What a slow reader has not taken yet waits, unless it is too much."""
         self._due = False
         if not self._paused:
-            self._write()
+            self._send_all()
         elif self._waiting > BACKLOG_BYTES:
             self._frames.clear()
-            self._overflowed()
+            self._owner.overflowed()
 
-    def close(self) -> None:
-        """Hand on what waits, and take nothing more."""
+    def close(self, last: bytes | None = None) -> None:
+        """Hand on what waits and a last frame, and take nothing more."""
         if self._closed:
             return
-        self._write()
+        if last is not None:
+            self._frames.append(last)
+        self._send_all()
         self._closed = True
         IConsumer(self._transport).unregisterProducer()
 
@@ -105,17 +119,17 @@ class Outbox:
     def resumeProducing(self) -> None:
         """Learn that the transport's buffer is empty again."""
         self._paused = False
-        self._write()
+        self._send_all()
 
     def stopProducing(self) -> None:
         """Learn that the transport is gone."""
         self._closed = True
         self._frames.clear()
 
-    def _write(self) -> None:
+    def _send_all(self) -> None:
         if self._frames:
             frames, self._frames = self._frames, []
-            self._send(frames[0] if len(frames) == 1 else b"".join(frames))
+            self._write(self._transport, frames[0] if len(frames) == 1 else b"".join(frames))
 
 
 class Nowhere:
@@ -123,10 +137,19 @@ class Nowhere:
 
     __slots__ = ()
 
+    def send(self, message: Message) -> None:
+        """Drop it."""
+
     def put(self, frame: bytes) -> None:
         """Drop it."""
 
-    def close(self) -> None:
+    def flush(self) -> None:
+        """Stay as it is."""
+
+    def close(self, last: bytes | None = None) -> None:
+        """Stay as it is."""
+
+    def stopProducing(self) -> None:
         """Stay as it is."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import txaio.tx
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocolFactory
@@ -21,7 +20,10 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from slanger.domain.apps import App
+from slanger.interfaces import ISubscribers
 from slanger.protocol.messages import Message
+from slanger.transports.connection import Way, WebSocketConnection
+from slanger.transports.short import OPENING
 from slanger.transports.websocket import WebSocketFactory
 from tests.builders import MemoryNode
 from tests.server import KEY, SECRET
@@ -54,11 +56,15 @@ class Transport(StringTransport):
 class Client:
     """A client connected to a factory of ours.
 
+    :param clock: ends the reactor's turn once it has asked for the upgrade.
     :param path: what it asks for.
     :param subprotocols: what it offers.
     """
 
-    def __init__(self, factory: IProtocolFactory, path: str, *subprotocols: str, max_size: int | None = None) -> None:
+    def __init__(
+        self, clock: Clock, factory: IProtocolFactory, path: str, *subprotocols: str, max_size: int | None = None
+    ) -> None:
+        self.clock = clock
         self.transport = Transport()
         offered = [Subprotocol(name) for name in subprotocols] or None
         self.protocol = ClientProtocol(parse_uri(f"ws://localhost:8080{path}"), subprotocols=offered, max_size=max_size)
@@ -68,9 +74,16 @@ class Client:
         self.connection: Protocol = connection
         self.connection.makeConnection(self.transport)
 
+    @property
+    def way(self) -> Way:
+        """Tell which way the connection goes."""
+        assert isinstance(self.connection, WebSocketConnection)
+        return self.connection.way
+
     def shake_hands(self) -> Response:
         """Ask for the upgrade, and give the answer."""
         self.say(self.handshake)
+        self.clock.advance(0)
         response, *self._unread = self.read()
         assert isinstance(response, Response)
         return response
@@ -119,12 +132,16 @@ class Client:
 
 
 class WebSocketTestCase(SynchronousTestCase):
-    """A node in memory, without its ports."""
+    """A node in memory, without its ports.
+
+    :cvar first_way: how the bytes of its connections are read at first.
+    """
+
+    first_way: Way = OPENING
 
     def setUp(self) -> None:
-        """Put a node together; Autobahn's timers run by its clock too."""
+        """Put a node together."""
         self.clock = Clock()
-        self.patch(txaio.tx.config, "loop", self.clock)
         self.serve(APP)
 
     def serve(self, app: App) -> None:
@@ -133,11 +150,17 @@ class WebSocketTestCase(SynchronousTestCase):
         self.app = app
         self.node = MemoryNode(app, clock=self.clock, random_below=lambda below: next(numbers))
         self.registry = self.node.registry
-        self.factory = WebSocketFactory(self.node.subscribers, self.clock)
+        self.factory = self.make_factory(self.node.subscribers)
+
+    def make_factory(self, subscribers: ISubscribers) -> WebSocketFactory:
+        """Make a factory of connections."""
+        factory = WebSocketFactory(subscribers, self.clock)
+        factory.first_way = self.first_way
+        return factory
 
     def connect(self, path: str = f"/app/{KEY}?protocol=7") -> Client:
         """Connect a client, and take its `connection_established`."""
-        client = Client(self.factory, path)
+        client = Client(self.clock, self.factory, path)
         self.assertEqual(client.shake_hands().status_code, 101)
         self.end_turn()
         (established,) = client.messages()

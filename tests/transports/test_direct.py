@@ -15,7 +15,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from slanger.transports.direct import direct, writer
+from slanger.transports.direct import write_directly, writer
 
 
 class Socket:
@@ -67,21 +67,21 @@ class DirectTests(SynchronousTestCase):
     def test_at_once(self) -> None:
         """Where nothing is buffered, bytes leave at once, by one send, and the transport hears nothing of it."""
         transport = Transport(100)
-        direct(transport)(b"hello")
+        write_directly(transport, b"hello")
         self.assertEqual((transport.socket.sent, transport.socket.sends), (b"hello", 1))
         self.assertEqual(transport._tempDataBuffer, [])
 
     def test_short_write(self) -> None:
         """What the socket does not take goes by way of the transport."""
         transport = Transport(2)
-        direct(transport)(b"hello")
+        write_directly(transport, b"hello")
         self.assertEqual((transport.socket.sent, transport._tempDataBuffer), (b"he", [b"llo"]))
 
     def test_full(self) -> None:
         """A full socket sends everything by way of the transport; so does a broken one, which it finds out itself."""
         for fault in (AGAIN, BROKEN):
             transport = Transport(fault)
-            direct(transport)(b"hello")
+            write_directly(transport, b"hello")
             self.assertEqual((transport.socket.sent, transport._tempDataBuffer), (b"", [b"hello"]))
 
     def test_no_overtaking(self) -> None:
@@ -89,7 +89,7 @@ class DirectTests(SynchronousTestCase):
         for buffered in ("dataBuffer", "_tempDataBuffer"):
             transport = Transport()
             setattr(transport, buffered, b"first" if buffered == "dataBuffer" else [b"first"])
-            direct(transport)(b"second")
+            write_directly(transport, b"second")
             transport.drain()
             self.assertEqual((transport.socket.sent, transport.socket.sends), (b"firstsecond", 0))
 
@@ -98,7 +98,7 @@ class DirectTests(SynchronousTestCase):
         for state, value in (("disconnecting", 1), ("connected", 0)):
             transport = Transport()
             setattr(transport, state, value)
-            direct(transport)(b"late")
+            write_directly(transport, b"late")
             self.assertEqual((transport.socket.sends, transport._tempDataBuffer), (0, [b"late"]))
 
     @given(
@@ -109,9 +109,8 @@ class DirectTests(SynchronousTestCase):
     def test_any_socket(self, writes: list[bytes], moods: list[int | OSError], drains: set[int]) -> None:
         """Whatever a socket takes, and whenever it is writable again, its peer reads what was written."""
         transport = Transport(*moods)
-        write = direct(transport)
         for number, data in enumerate(writes):
-            write(data)
+            write_directly(transport, data)
             if number in drains:
                 transport.drain()
         transport.drain()
@@ -124,7 +123,7 @@ class WriterTests(SynchronousTestCase):
     def test_others(self) -> None:
         """A transport that is no TCP connection, such as one over TLS, is written to as ever."""
         transport = StringTransport()
-        writer(transport)(b"hello")
+        writer(transport)(transport, b"hello")
         self.assertEqual(transport.value(), b"hello")
 
     def test_tcp(self) -> None:
@@ -133,7 +132,7 @@ class WriterTests(SynchronousTestCase):
         self.addCleanup(ours.close)
         self.addCleanup(theirs.close)
         transport = _Accepted(ours)
-        writer(transport)(b"hello")
+        writer(transport)(transport, b"hello")
         self.assertEqual(theirs.recv(100), b"hello")
 
 

@@ -9,7 +9,8 @@ from websockets.frames import Opcode
 
 from slanger.domain.apps import App
 from slanger.protocol.errors import ConnectionRefused
-from slanger.transports.websocket import HANDSHAKE_TIMEOUT, HEADER_BYTES, key_in
+from slanger.transports.connection import key_in
+from slanger.transports.websocket import HANDSHAKE_TIMEOUT, HEADER_BYTES
 from tests.server import KEY, SECRET
 from tests.transports.client import Client, WebSocketTestCase, close_of
 
@@ -19,7 +20,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def assert_established(self, path: str) -> None:
         """Check that a path leads to a connection."""
-        client = Client(self.factory, path)
+        client = Client(self.clock, self.factory, path)
         self.assertEqual(client.shake_hands().status_code, 101, path)
         self.end_turn()
         self.assertEqual([each["event"] for each in client.messages()], ["pusher:connection_established"], path)
@@ -27,7 +28,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def assert_refused(self, path: str, code: int) -> str:
         """Check that a path leads to an error and a close, both in-band, and give the reason."""
-        client = Client(self.factory, path)
+        client = Client(self.clock, self.factory, path)
         self.assertEqual(client.shake_hands().status_code, 101, path)
         self.end_turn()
         frames = client.frames()
@@ -46,7 +47,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_established(self) -> None:
         """Connection: the first frame has a string as data, a socket id of two numbers, and a timeout above 0."""
-        client = Client(self.factory, f"/app/{KEY}?protocol=7&client=js&version=8.6.0&flash=false")
+        client = Client(self.clock, self.factory, f"/app/{KEY}?protocol=7&client=js&version=8.6.0&flash=false")
         client.shake_hands()
         self.end_turn()
         (established,) = client.messages()
@@ -91,7 +92,7 @@ class HandshakeTests(WebSocketTestCase):
     def test_key_with_semicolon(self) -> None:
         """URL: a semicolon is a character of the key like any other."""
         self.serve(App(key="a;b", secret=SECRET))
-        client = Client(self.factory, "/app/a%3Bb?protocol=7")
+        client = Client(self.clock, self.factory, "/app/a%3Bb?protocol=7")
         client.say(client.handshake.replace(b"a%3Bb", b"a;b"))
         self.end_turn()
         self.assertEqual([each["event"] for each in client.messages()], ["pusher:connection_established"])
@@ -112,7 +113,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_absolute_uri(self) -> None:
         """HTTP: a client may name the whole address in its request line."""
-        client = Client(self.factory, f"/app/{KEY}")
+        client = Client(self.clock, self.factory, f"/app/{KEY}")
         client.say(client.handshake.replace(b"GET /app", b"GET http://localhost:8080/app"))
         self.end_turn()
         client.read()
@@ -121,31 +122,32 @@ class HandshakeTests(WebSocketTestCase):
     def test_subprotocol_echoed(self) -> None:
         """WebSocket handshake: Swift's subprotocol comes back, in whatever version it is offered."""
         for offered in ("pusher-channels-protocol-7", "pusher-channels-protocol-12"):
-            response = Client(self.factory, f"/app/{KEY}", "other", offered).shake_hands()
+            response = Client(self.clock, self.factory, f"/app/{KEY}", "other", offered).shake_hands()
             self.assertEqual(response.headers["Sec-WebSocket-Protocol"], offered)
 
     def test_subprotocol_not_offered(self) -> None:
         """WebSocket handshake: without an offer, or with a foreign one, no subprotocol is chosen."""
         for offered in ((), ("chat",), ("pusher",)):
-            response = Client(self.factory, f"/app/{KEY}", *offered).shake_hands()
+            response = Client(self.clock, self.factory, f"/app/{KEY}", *offered).shake_hands()
             self.assertEqual(response.status_code, 101)
             self.assertNotIn("Sec-WebSocket-Protocol", response.headers)
 
     def test_subprotocol_with_refusal(self) -> None:
         """WebSocket handshake: a Swift client whose key is wrong gets the echo too, or it would not hear why."""
-        response = Client(self.factory, "/app/nosuchkey", "pusher-channels-protocol-7").shake_hands()
+        response = Client(self.clock, self.factory, "/app/nosuchkey", "pusher-channels-protocol-7").shake_hands()
         self.assertEqual(response.headers["Sec-WebSocket-Protocol"], "pusher-channels-protocol-7")
 
     def test_foreign_origin(self) -> None:
         """WebSocket handshake: pages of any origin may connect, and those that have none of their own."""
         for origin in (b"https://shop.example", b"null", b"file://", b"capacitor://localhost", b"app://."):
-            client = Client(self.factory, f"/app/{KEY}")
+            client = Client(self.clock, self.factory, f"/app/{KEY}")
             client.say(client.handshake.replace(b"Host:", b"Origin: " + origin + b"\r\nHost:"))
+            self.end_turn()
             self.assertIn(b"101 Switching Protocols", client.transport.value(), origin)
 
     def test_cut_in_pieces(self) -> None:
         """HTTP: a handshake may come byte by byte."""
-        client = Client(self.factory, f"/app/{KEY}?protocol=7")
+        client = Client(self.clock, self.factory, f"/app/{KEY}?protocol=7")
         for byte in client.handshake:
             client.say(bytes([byte]))
         self.end_turn()
@@ -153,7 +155,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_message_behind_handshake(self) -> None:
         """HTTP: a message in the same read as the handshake is answered after `connection_established`."""
-        client = Client(self.factory, f"/app/{KEY}?protocol=7")
+        client = Client(self.clock, self.factory, f"/app/{KEY}?protocol=7")
         handshake = client.handshake
         client.say(handshake + b"\x81\x97\x00\x00\x00\x00" + b'{"event":"pusher:ping"}')
         self.end_turn()
@@ -166,7 +168,7 @@ class PlainHttpTests(WebSocketTestCase):
 
     def answer(self, request: bytes) -> bytes:
         """Send bytes, and give the answer; the connection must have ended."""
-        client = Client(self.factory, "/")
+        client = Client(self.clock, self.factory, "/")
         client.say(request)
         self.clock.advance(0)
         self.assertTrue(client.transport.ended, request)
@@ -193,7 +195,7 @@ class PlainHttpTests(WebSocketTestCase):
 
     def test_broken_handshakes(self) -> None:
         """One bad client hurts itself at most: a handshake with a part missing or wrong is an HTTP error."""
-        whole = Client(self.factory, f"/app/{KEY}").handshake
+        whole = Client(self.clock, self.factory, f"/app/{KEY}").handshake
         lines = whole.split(b"\r\n")
         for line in lines[1:-2]:
             if not line.startswith((b"Sec-WebSocket-Extensions", b"User-Agent")):
@@ -202,7 +204,7 @@ class PlainHttpTests(WebSocketTestCase):
 
     def test_header_too_large(self) -> None:
         """Bounded: a handshake without end is refused at 16 KiB, and the connection ends."""
-        client = Client(self.factory, f"/app/{KEY}")
+        client = Client(self.clock, self.factory, f"/app/{KEY}")
         client.say(b"GET / HTTP/1.1\r\n")
         for _ in range(HEADER_BYTES // 1024 - 1):
             client.say(b"X: " + b"x" * 1019 + b"\r\n")
@@ -213,7 +215,7 @@ class PlainHttpTests(WebSocketTestCase):
 
     def test_silence(self) -> None:
         """Bounded: who does not finish the handshake in time is hung up on."""
-        client = Client(self.factory, f"/app/{KEY}")
+        client = Client(self.clock, self.factory, f"/app/{KEY}")
         client.say(b"GET /app/")
         self.clock.pump([1.0] * (HANDSHAKE_TIMEOUT + 2))
         self.assertTrue(client.transport.ended)

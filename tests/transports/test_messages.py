@@ -10,7 +10,9 @@ from zope.interface.verify import verifyObject
 
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol.errors import PONG_NOT_RECEIVED, SHUTTING_DOWN, ConnectionRefused
-from slanger.transports.websocket import INTERNAL_ERROR, MESSAGE_BYTES, UNSUPPORTED_DATA, WebSocketFactory, frame
+from slanger.transports.connection import INTERNAL_ERROR, WebSocketConnection
+from slanger.transports.frames import frame
+from slanger.transports.websocket import MESSAGE_BYTES, UNSUPPORTED_DATA
 from tests.server import KEY
 from tests.transports.client import Client, WebSocketTestCase, close_of, message, text, written
 
@@ -64,8 +66,8 @@ class RecordedTestCase(WebSocketTestCase):
     def record(self, failing: str = "") -> Client:
         """Connect a client to a recorder."""
         self.recorder = Recorder(failing)
-        self.factory = WebSocketFactory(self.recorder, self.clock)
-        client = Client(self.factory, f"/app/{KEY}?protocol=7")
+        self.factory = self.make_factory(self.recorder)
+        client = Client(self.clock, self.factory, f"/app/{KEY}?protocol=7")
         client.shake_hands()
         client.transport.writes.clear()
         return client
@@ -209,7 +211,7 @@ class FaultTests(RecordedTestCase):
     def test_receive(self) -> None:
         """One bad client hurts itself at most: a fault in taking a message closes with 1011, logged once."""
         client = self.record("receive")
-        neighbour = Client(self.factory, f"/app/{KEY}")
+        neighbour = Client(self.clock, self.factory, f"/app/{KEY}")
         neighbour.shake_hands()
         client.send(text(PING), text(PING))
         self.end_turn()
@@ -237,14 +239,14 @@ class FaultTests(RecordedTestCase):
         self.assert_one_fault()
         self.assertEqual(self.recorder.gone_with, [1006])
 
-    def test_autobahn(self) -> None:
+    def test_below(self) -> None:
         """One bad client hurts itself at most: a fault anywhere below is logged once, and drops the connection."""
         client = self.record()
 
-        def broken(data: bytes) -> None:
+        def broken(connection: WebSocketConnection, data: bytes) -> None:
             raise RuntimeError("broken")
 
-        self.patch(client.connection, "_dataReceived", broken)
+        self.patch(client.way, "take", broken)
         client.send(text(PING))
         self.assert_one_fault()
         self.assertTrue(client.transport.ended)
@@ -299,7 +301,7 @@ class SendingTests(RecordedTestCase):
 
     def test_encoded_once(self) -> None:
         """Fan-out: the same bytes go to every connection, framed once."""
-        first, second = self.record(), Client(self.factory, f"/app/{KEY}")
+        first, second = self.record(), Client(self.clock, self.factory, f"/app/{KEY}")
         second.shake_hands()
         second.transport.writes.clear()
         sent = message(1)
@@ -331,10 +333,13 @@ class SendingTests(RecordedTestCase):
         self.assertEqual(close_of(client.frames()), (4200, "bye"))
 
     def test_nothing_after_its_end(self) -> None:
-        """Close: a wire whose client is gone takes and drops everything."""
+        """Close: a wire whose client is gone takes and drops everything, also where the transport does not tell it."""
         client = self.record()
-        client.leave()
         wire = self.recorder.wires[0]
+        send = wire.send
+        client.transport.producer = None
+        client.leave()
+        send(message(1))
         wire.send(message(1))
         wire.ping()
         wire.close(SHUTTING_DOWN, "bye")

@@ -21,9 +21,9 @@ class OutboxTests(SynchronousTestCase):
         self.turn = Turn(self.clock)
         self.overflows = 0
         self.transport = Transport()
-        self.outbox = Outbox(self.transport, self.turn, self.overflow)
+        self.outbox = Outbox(self.transport, self.turn, self)
 
-    def overflow(self) -> None:
+    def overflowed(self) -> None:
         """Count an overflow, and end the connection as a transport would."""
         self.overflows += 1
         self.outbox.close()
@@ -43,7 +43,7 @@ class OutboxTests(SynchronousTestCase):
 
     def test_one_timer(self) -> None:
         """Fan-out: however many outboxes are given something in a turn, the reactor is asked once."""
-        outboxes = [Outbox(Transport(), self.turn, self.overflow) for _ in range(10)]
+        outboxes = [Outbox(Transport(), self.turn, self) for _ in range(10)]
         for outbox in outboxes:
             outbox.put(b"a")
             outbox.put(b"b")

@@ -179,7 +179,7 @@ class BothTests(WebSocketTestCase):
 
     def test_websocket(self) -> None:
         """One port: a WebSocket works as on a port of its own, to its end."""
-        client = Client(self.port, f"/app/{KEY}?protocol=7")
+        client = Client(self.clock, self.port, f"/app/{KEY}?protocol=7")
         client.shake_hands()
         self.end_turn()
         self.assertEqual([each["event"] for each in client.messages()], ["pusher:connection_established"])
@@ -192,14 +192,14 @@ class BothTests(WebSocketTestCase):
 
     def test_rest(self) -> None:
         """One port: a REST request is answered as on a port of its own."""
-        client = Client(self.port, "/")
+        client = Client(self.clock, self.port, "/")
         client.say(b"GET /apps/3/channels HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.assertTrue(client.transport.value().startswith(b"HTTP/1.1 401 "))
         self.assertTrue(client.transport.value().endswith(b"Missing parameter: auth_key\n"))
 
     def test_too_long(self) -> None:
         """Bounded: a first line without end is refused, and the connection ends."""
-        client = Client(self.port, "/")
+        client = Client(self.clock, self.port, "/")
         client.say(b"GET /" + b"x" * 2 * LINE_BYTES)
         client.say(b"x" * 2 * LINE_BYTES)
         self.assertTrue(client.transport.ended)
