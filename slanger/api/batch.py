@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from slanger.api.endpoint import Answer, Call, Endpoint
+from slanger.api.authentication import Call
+from slanger.api.endpoint import Answer, Endpoint
 from slanger.api.events import Event, check_event
 from slanger.api.parameters import attributes, read_body
 from slanger.protocol.errors import BadRequest

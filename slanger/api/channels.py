@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from slanger.api.endpoint import Answer, Api, Call, Endpoint
+from slanger.api.authentication import Call
+from slanger.api.endpoint import Answer, Api, Endpoint
 from slanger.api.parameters import ATTRIBUTES, attributes, first, read_info
 from slanger.protocol.errors import BadRequest
 from slanger.protocol.names import channel_fault, is_cache, is_presence

@@ -1,4 +1,8 @@
-"""What every endpoint of the REST API shares: methods, JSON out, errors as plain text."""
+"""What every endpoint of the REST API shares: methods, JSON out, errors as plain text.
+
+An endpoint makes a `Reply` of a `SignedRequest`, whoever read the one and writes the other: twisted.web, or the lean
+channel beside it.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,14 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from slanger.api.authentication import SignedRequest, authenticate
-from slanger.api.parameters import Pairs, read_query
-from slanger.domain.apps import App, Apps
+from slanger.api.authentication import Call, SignedRequest, authenticate
+from slanger.domain.apps import Apps
 from slanger.interfaces import IRegistry, IUsers
 from slanger.protocol.errors import NotFound, RequestRefused, TooLarge
 from slanger.protocol.names import REQUEST_BODY_BYTES
@@ -37,31 +39,45 @@ class Api:
     body_bytes: int = REQUEST_BODY_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """An authenticated request.
+class Reply(msgspec.Struct, frozen=True):
+    """What a request is answered.
 
-    :param query: its parameters, those of authentication included.
+    :param allow: the methods the path takes; told with a 405 only.
     """
 
-    app: App
-    query: Pairs
+    status: int
+    content_type: str
     body: bytes
+    allow: str = ""
 
 
 Answer = Mapping[str, object]
 Method = Callable[[Call], Awaitable[Answer]]
 
 
-class Endpoint(Resource):
-    """A leaf of the tree: one path of one app.
+class Leaf(Resource):
+    """One path."""
+
+    isLeaf = True
+
+    def answer(self, request: SignedRequest) -> Deferred[Reply]:
+        """Answer a request, now or later; cancelling gives up. It fails only when it was cancelled."""
+        raise NotImplementedError
+
+    def render(self, request: Request) -> Any:
+        """Answer a request of twisted.web."""
+        body = cast(BinaryIO, request.content).read()
+        return respond(request, self.answer(SignedRequest.to(request.uri, request.method, body)))
+
+
+class Endpoint(Leaf):
+    """One path of one app.
 
     :param app_id: as the path names it; None where it names none.
 
     Subclasses have a coroutine for each method, named like it: `async def post(self, call) -> Answer`.
     """
 
-    isLeaf = True
     _log = Logger()
 
     def __init__(self, api: Api, app_id: str | None) -> None:
@@ -69,59 +85,58 @@ class Endpoint(Resource):
         self.api = api
         self._app_id = app_id
 
-    def render(self, request: Request) -> Any:
-        """Answer a request, now or later."""
-        method = {"HEAD": "get"}.get(request.method.decode("latin-1"), request.method.decode("latin-1").lower())
+    def answer(self, request: SignedRequest) -> Deferred[Reply]:
+        """Let the coroutine of the request's method answer."""
+        method = {"HEAD": "get"}.get(request.method, request.method.lower())
         offered = [name for name in ("get", "post") if hasattr(self, name)]
         if method not in offered:
-            request.setHeader("Allow", ", ".join(offered).upper())
-            return reply(request, 405, f"405 METHOD NOT ALLOWED: this path takes {', '.join(offered).upper()}")
-        flow = Deferred.fromCoroutine(self._answer(request, getattr(self, method)))
-        if not flow.called:
-            request.notifyFinish().addErrback(lambda _: flow.cancel())
-        flow.addErrback(self._refuse, request)
-        return NOT_DONE_YET
+            allow = ", ".join(offered).upper()
+            return succeed(plain_text(405, f"405 METHOD NOT ALLOWED: this path takes {allow}", allow))
+        return Deferred.fromCoroutine(self._answer(request, getattr(self, method)))
 
-    async def _answer(self, request: Request, method: Method) -> None:
-        body = cast(BinaryIO, request.content).read()
-        if len(body) > self.api.body_bytes:
-            raise TooLarge(f"The body of this request exceeds the allowed maximum ({self.api.body_bytes} bytes)")
-        path, _, query = request.uri.partition(b"?")
-        signed = SignedRequest(request.method.decode("latin-1"), path.decode("latin-1"), query, body)
-        app = authenticate(signed, self._app_id, self.api.apps, self.api.clock.seconds())
-        answer = await method(Call(app, read_query(query), body))
-        write(request, 200, "application/json", msgspec.json.encode(answer))
-
-    def _refuse(self, failure: Failure, request: Request) -> None:
-        if failure.check(CancelledError):
-            return
-        if isinstance(failure.value, RequestRefused):
-            reply(request, failure.value.status, failure.value.message)
-            return
-        self._log.failure("answering {method} {path} failed", failure, method=request.method, path=request.path)
-        reply(request, 500, "500 INTERNAL SERVER ERROR")
+    async def _answer(self, request: SignedRequest, method: Method) -> Reply:
+        api = self.api
+        try:
+            if len(request.body) > api.body_bytes:
+                raise TooLarge(f"The body of this request exceeds the allowed maximum ({api.body_bytes} bytes)")
+            answer = await method(authenticate(request, self._app_id, api.apps, api.clock.seconds()))
+        except RequestRefused as refusal:
+            return plain_text(refusal.status, refusal.message)
+        except CancelledError:
+            raise
+        except Exception:
+            self._log.failure("answering {method} {path} failed", method=request.method, path=request.path)
+            return plain_text(500, "500 INTERNAL SERVER ERROR")
+        return Reply(200, "application/json", msgspec.json.encode(answer))
 
 
-class Nowhere(Resource):
+class Nowhere(Leaf):
     """A path that is not part of the API."""
 
-    isLeaf = True
-
-    def render(self, request: Request) -> Any:
+    def answer(self, request: SignedRequest) -> Deferred[Reply]:
         """Say so."""
-        return reply(request, NotFound.status, NotFound().message)
+        return succeed(plain_text(NotFound.status, NotFound().message))
 
 
-def reply(request: Request, status: int, text: str) -> Any:
+def plain_text(status: int, text: str, allow: str = "") -> Reply:
     """Answer with one line of plain text, as server SDKs expect of an error."""
-    return write(request, status, "text/plain; charset=utf-8", f"{text}\n".encode())
+    return Reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), allow)
 
 
-def write(request: Request, status: int, content_type: str, body: bytes) -> Any:
-    """Answer, whatever the method: twisted.web leaves the body of a HEAD out."""
-    request.setResponseCode(status)
-    request.setHeader("Content-Type", content_type)
-    request.setHeader("Content-Length", str(len(body)))
-    request.write(body)
-    request.finish()
+def respond(request: Request, reply: Deferred[Reply]) -> Any:
+    """Answer a request of twisted.web once the reply is there, or give it up when the caller goes before that."""
+    if not reply.called:
+        request.notifyFinish().addErrback(lambda _: reply.cancel())
+    reply.addCallbacks(lambda told: write(request, told), lambda failure: failure.trap(CancelledError))
     return NOT_DONE_YET
+
+
+def write(request: Request, reply: Reply) -> None:
+    """Answer a request of twisted.web, whatever the method: the body of a HEAD is left out there."""
+    request.setResponseCode(reply.status)
+    if reply.allow:
+        request.setHeader("Allow", reply.allow)
+    request.setHeader("Content-Type", reply.content_type)
+    request.setHeader("Content-Length", str(len(reply.body)))
+    request.write(reply.body)
+    request.finish()

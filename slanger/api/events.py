@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from slanger.api.endpoint import Answer, Api, Call, Endpoint
+from slanger.api.authentication import Call
+from slanger.api.endpoint import Answer, Api, Endpoint
 from slanger.api.parameters import ATTRIBUTES, Pairs, attributes, first, read_body, read_info
 from slanger.domain.apps import App
 from slanger.protocol import names

@@ -23,7 +23,9 @@ ATTRIBUTES = ("subscription_count", "user_count")
 
 def read_query(query: bytes, decode: Callable[[str], str] = unquote) -> Pairs:
     """Split a query into decoded pairs, in order; percent-decoding leaves a literal ``+`` as it is."""
-    pairs = (pair.partition("=") for pair in query.decode("latin-1").split("&") if pair)
+    pairs = [pair.partition("=") for pair in query.decode("latin-1").split("&") if pair]
+    if b"%" not in query and b"+" not in query:
+        return [(key, value) for key, _, value in pairs]  # nothing to decode, as in nearly every request
     return [(decode(key), decode(value)) for key, _, value in pairs]
 
 

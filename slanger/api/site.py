@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from slanger.api.batch import BatchEvents
 from slanger.api.channels import Channel, Channels
-from slanger.api.endpoint import Api, Nowhere, reply
+from slanger.api.endpoint import Api, Leaf, Nowhere, plain_text, write
 from slanger.api.events import ChannelEvents, Events
 from slanger.api.users import ChannelUsers, TerminateConnections
 from slanger.protocol.names import REQUEST_BODY_BYTES
@@ -22,7 +23,7 @@ PATIENCE_BYTES = 16 * REQUEST_BODY_BYTES
 
 
 class Root(Resource):
-    """All paths of the API; parts come percent-decoded."""
+    """All paths of the API."""
 
     isLeaf = True
 
@@ -32,12 +33,14 @@ class Root(Resource):
 
     def render(self, request: Request) -> Any:
         """Let the endpoint of a path answer."""
-        path = [part.decode("utf-8", "replace") for part in request.postpath or ()]
-        return self.endpoint(path).render(request)
+        return self.leaf(request.path).render(request)
 
-    def endpoint(self, path: list[str]) -> IResource:
-        """Find the endpoint of a path."""
-        match path:
+    def leaf(self, path: bytes) -> Leaf:
+        """Find the endpoint of a path, whose parts may be percent-encoded."""
+        parts = path[1:].split(b"/")
+        if b"%" in path:
+            parts = [unquote_to_bytes(part) for part in parts]
+        match [part.decode("utf-8", "replace") for part in parts]:
             case ["apps", app_id, "events"]:
                 return Events(self._api, app_id)
             case ["apps", app_id, "batch_events"]:
@@ -89,7 +92,7 @@ class ApiRequest(Request):
     def processingFailed(self, reason: Failure) -> Failure:
         """Answer a fault of ours; it stays in the log."""
         self._log.failure("answering {method} {path} failed", reason, method=self.method, path=self.path)
-        reply(self, 500, "500 INTERNAL SERVER ERROR")
+        write(self, plain_text(500, "500 INTERNAL SERVER ERROR"))
         return reason
 
 

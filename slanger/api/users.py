@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from slanger.api.endpoint import Answer, Api, Call, Endpoint
+from slanger.api.authentication import Call
+from slanger.api.endpoint import Answer, Api, Endpoint
 from slanger.protocol.errors import BadRequest
 from slanger.protocol.names import channel_fault, is_presence
 
