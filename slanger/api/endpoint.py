@@ -6,12 +6,12 @@ channel beside it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.resource import Resource
@@ -51,8 +51,8 @@ class Reply(msgspec.Struct, frozen=True):
     allow: str = ""
 
 
-Answer = Mapping[str, object]
-Method = Callable[[Call], Awaitable[Answer]]
+Answer = dict[str, object]
+Method = Callable[[Call], Answer | Awaitable[Answer]]
 
 
 class Leaf(Resource):
@@ -60,22 +60,23 @@ class Leaf(Resource):
 
     isLeaf = True
 
-    def answer(self, request: SignedRequest) -> Deferred[Reply]:
-        """Answer a request, now or later; cancelling gives up. It fails only when it was cancelled."""
+    def answer(self, request: SignedRequest) -> Reply | Deferred[Reply]:
+        """Answer a request, at once or later; what comes later fails only when it was cancelled."""
         raise NotImplementedError
 
     def render(self, request: Request) -> Any:
         """Answer a request of twisted.web."""
         body = cast(BinaryIO, request.content).read()
-        return respond(request, self.answer(SignedRequest.to(request.uri, request.method, body)))
+        return respond(request, self.answer(SignedRequest.of(request.method, request.uri, body)))
 
 
 class Endpoint(Leaf):
-    """One path of one app.
+    """One path of one app. It keeps nothing of a request.
 
     :param app_id: as the path names it; None where it names none.
 
-    Subclasses have a coroutine for each method, named like it: `async def post(self, call) -> Answer`.
+    Subclasses have a method for each of HTTP's that they take, named like it. One that has nothing to wait for is a
+    plain function, which costs least, `def post(self, call) -> Answer`; others are coroutines.
     """
 
     _log = Logger()
@@ -84,38 +85,53 @@ class Endpoint(Leaf):
         super().__init__()
         self.api = api
         self._app_id = app_id
+        self._methods: dict[str, Method] = {
+            name.upper(): getattr(self, name) for name in ("get", "post") if hasattr(self, name)
+        }
 
-    def answer(self, request: SignedRequest) -> Deferred[Reply]:
-        """Let the coroutine of the request's method answer."""
-        method = {"HEAD": "get"}.get(request.method, request.method.lower())
-        offered = [name for name in ("get", "post") if hasattr(self, name)]
-        if method not in offered:
-            allow = ", ".join(offered).upper()
-            return succeed(plain_text(405, f"405 METHOD NOT ALLOWED: this path takes {allow}", allow))
-        return Deferred.fromCoroutine(self._answer(request, getattr(self, method)))
-
-    async def _answer(self, request: SignedRequest, method: Method) -> Reply:
-        api = self.api
+    def answer(self, request: SignedRequest) -> Reply | Deferred[Reply]:
+        """Let the request's method answer."""
+        method = self._methods.get({"HEAD": "GET"}.get(request.method, request.method.upper()))
+        if method is None:
+            allow = ", ".join(self._methods)
+            return plain_text(405, f"405 METHOD NOT ALLOWED: this path takes {allow}", allow)
         try:
-            if len(request.body) > api.body_bytes:
-                raise TooLarge(f"The body of this request exceeds the allowed maximum ({api.body_bytes} bytes)")
-            answer = await method(authenticate(request, self._app_id, api.apps, api.clock.seconds()))
-        except RequestRefused as refusal:
-            return plain_text(refusal.status, refusal.message)
+            answer = method(self._authenticate(request))
+        except Exception as fault:
+            return self._refuse(fault, request)
+        if isinstance(answer, dict):
+            return _json(answer)
+        later = Deferred.fromCoroutine(self._later(answer, request))
+        reply = getattr(later, "result", None)
+        return reply if isinstance(reply, Reply) else later
+
+    def _authenticate(self, request: SignedRequest) -> Call:
+        api = self.api
+        if len(request.body) > api.body_bytes:
+            raise TooLarge(f"The body of this request exceeds the allowed maximum ({api.body_bytes} bytes)")
+        return authenticate(request, self._app_id, api.apps, api.clock.seconds())
+
+    async def _later(self, answer: Awaitable[Answer], request: SignedRequest) -> Reply:
+        try:
+            return _json(await answer)
         except CancelledError:
             raise
-        except Exception:
-            self._log.failure("answering {method} {path} failed", method=request.method, path=request.path)
-            return plain_text(500, "500 INTERNAL SERVER ERROR")
-        return Reply(200, "application/json", msgspec.json.encode(answer))
+        except Exception as fault:
+            return self._refuse(fault, request)
+
+    def _refuse(self, fault: Exception, request: SignedRequest) -> Reply:
+        if isinstance(fault, RequestRefused):
+            return plain_text(fault.status, fault.message)
+        self._log.failure("answering {method} {path} failed", method=request.method, path=request.path)
+        return plain_text(500, "500 INTERNAL SERVER ERROR")
 
 
 class Nowhere(Leaf):
     """A path that is not part of the API."""
 
-    def answer(self, request: SignedRequest) -> Deferred[Reply]:
+    def answer(self, request: SignedRequest) -> Reply:
         """Say so."""
-        return succeed(plain_text(NotFound.status, NotFound().message))
+        return plain_text(NotFound.status, NotFound().message)
 
 
 def plain_text(status: int, text: str, allow: str = "") -> Reply:
@@ -123,11 +139,17 @@ def plain_text(status: int, text: str, allow: str = "") -> Reply:
     return Reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), allow)
 
 
-def respond(request: Request, reply: Deferred[Reply]) -> Any:
-    """Answer a request of twisted.web once the reply is there, or give it up when the caller goes before that."""
-    if not reply.called:
+def _json(answer: Answer) -> Reply:
+    return Reply(200, "application/json", msgspec.json.encode(answer))
+
+
+def respond(request: Request, reply: Reply | Deferred[Reply]) -> Any:
+    """Answer a request of twisted.web, once the reply is there. If the caller goes before that, it is given up."""
+    if isinstance(reply, Reply):
+        write(request, reply)
+    else:
         request.notifyFinish().addErrback(lambda _: reply.cancel())
-    reply.addCallbacks(lambda told: write(request, told), lambda failure: failure.trap(CancelledError))
+        reply.addCallbacks(lambda told: write(request, told), lambda failure: failure.trap(CancelledError))
     return NOT_DONE_YET
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -21,26 +23,29 @@ from slanger.protocol.names import REQUEST_BODY_BYTES
 PATIENCE_BYTES = 16 * REQUEST_BODY_BYTES
 """Bytes beyond what is allowed that are read and thrown away, so that the answer can be heard."""
 
+LEAVES = 256
+"""Paths whose endpoints are kept."""
+
 
 class Root(Resource):
-    """All paths of the API."""
+    """All paths of the API.
+
+    :ivar leaf: finds what answers a path, given as it came over the wire; it remembers some.
+    """
 
     isLeaf = True
 
     def __init__(self, api: Api) -> None:
         super().__init__()
         self._api = api
+        self.leaf: Callable[[str], Leaf] = lru_cache(LEAVES)(self._find)
 
     def render(self, request: Request) -> Any:
         """Let the endpoint of a path answer."""
-        return self.leaf(request.path).render(request)
+        return self.leaf(request.path.decode("latin-1")).render(request)
 
-    def leaf(self, path: bytes) -> Leaf:
-        """Find the endpoint of a path, whose parts may be percent-encoded."""
-        parts = path[1:].split(b"/")
-        if b"%" in path:
-            parts = [unquote_to_bytes(part) for part in parts]
-        match [part.decode("utf-8", "replace") for part in parts]:
+    def _find(self, path: str) -> Leaf:
+        match [unquote_to_bytes(part.encode("latin-1")).decode("utf-8", "replace") for part in path[1:].split("/")]:
             case ["apps", app_id, "events"]:
                 return Events(self._api, app_id)
             case ["apps", app_id, "batch_events"]:
@@ -103,7 +108,8 @@ class ApiSite(Site):
 
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
         self.body_bytes = api.body_bytes
-        super().__init__(Root(api), requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)
+        self.root = Root(api)
+        super().__init__(self.root, requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)
 
     def log(self, request: Request) -> None:  # type: ignore[override]
         """Keep no access log."""

@@ -36,7 +36,7 @@ class TerminateConnections(Endpoint):
         super().__init__(api, app_id)
         self._user_id = user_id
 
-    async def post(self, call: Call) -> Answer:
+    def post(self, call: Call) -> Answer:
         """Close all connections that signed in as this user."""
         self.api.users.terminate(call.app, self._user_id)
         return {}
