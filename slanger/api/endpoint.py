@@ -91,7 +91,7 @@ class Endpoint(Leaf):
 
     def answer(self, request: SignedRequest) -> Reply | Deferred[Reply]:
         """Let the request's method answer."""
-        method = self._methods.get({"HEAD": "GET"}.get(request.method, request.method.upper()))
+        method = self._methods.get("GET" if request.method == "HEAD" else request.method.upper())
         if method is None:
             allow = ", ".join(self._methods)
             return plain_text(405, f"405 METHOD NOT ALLOWED: this path takes {allow}", allow)

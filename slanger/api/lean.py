@@ -126,6 +126,11 @@ class LeanChannel(HTTPChannel):
         super().requestDone(request)
         self._lean = bool(self.persistent) and not self.requests and not self._buffer
 
+    def loseConnection(self) -> None:
+        """End the connection: it said so, or has been silent for too long. What comes now is for nobody."""
+        self._lean = False
+        super().loseConnection()
+
     def flush(self) -> None:
         """Send the answers of this reactor turn."""
         if self._unsent:

@@ -151,6 +151,15 @@ class ConnectionTests(ApiTestCase):
         self.assertEqual(connection.read(), [])
         self.assertEqual(listener.events(), [])
 
+    def test_after_silence(self) -> None:
+        """HTTP: what comes when a connection was given up for its silence is not looked at."""
+        listener, connection = self.listen("news"), self.connect()
+        self.clock.advance(61)
+        connection.hear(request_bytes("POST", signed_target("POST", EVENTS, (), BODY), BODY))
+        self.clock.advance(0)
+        self.assertEqual(connection.read(), [])
+        self.assertEqual(listener.events(), [])
+
     def test_cut_in_pieces(self) -> None:
         """HTTP: a request may come byte by byte."""
         listener = self.listen("news")

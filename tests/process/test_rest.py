@@ -80,3 +80,13 @@ class RestTests(ProcessTestCase):
             for _ in range(20):
                 (response,) = read_responses(answer(server.api_port, trigger()))
                 self.assertEqual(response.status, 200)
+
+    def test_never_reads(self) -> None:
+        """Bounded: who sends requests and reads no answer is not read any more, and harms nobody."""
+        with Server() as server, socket.create_connection(("127.0.0.1", server.api_port), 1) as client:
+            sent, requests = 0, query() * 100
+            with self.assertRaises(TimeoutError):
+                while sent < 500 * 1024 * 1024:
+                    sent += client.send(requests)
+            (response,) = read_responses(answer(server.api_port, trigger()))
+            self.assertEqual(response.status, 200)
