@@ -18,7 +18,7 @@ from twisted.python import usage
 
 from slanger import __version__
 from slanger.api.endpoint import Api
-from slanger.api.site import ApiSite
+from slanger.api.lean import LeanSite
 from slanger.brokers.alone import Alone
 from slanger.brokers.redis.root import Root
 from slanger.certificates import read_certificate
@@ -46,6 +46,7 @@ from slanger.settings import (
     endpoint_string,
     read_settings,
 )
+from slanger.transports.direct import writer
 from slanger.transports.shared import SharedPort
 from slanger.transports.websocket import MESSAGE_BYTES, WebSocketFactory
 from slanger.workers import TETHERED, SharedPortEndpoint, Tether, Workers
@@ -220,7 +221,7 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
         subscribers, reactor, max(MESSAGE_BYTES, *(app.message_bytes for app in settings.apps))
     )
     body_bytes = max(REQUEST_BODY_BYTES, *(app.body_bytes for app in settings.apps))
-    rest = ApiSite(Api(apps, registry, users, reactor, body_bytes, broker.cut_off_since), reactor)
+    rest = LeanSite(Api(apps, registry, users, reactor, body_bytes, broker.cut_off_since), reactor, writer)
     node = MultiService()
     memory = Memory(reactor, lambda: len(registry) + len(subscribers))
     ports = _ports(settings, reactor, websockets, rest)

@@ -183,7 +183,7 @@ class AssembleTests(OptionsTestCase):
     def trigger(self, port: int) -> int:
         """Send an event, and give the status."""
         body = b'{"name":"price","channel":"news","data":"1"}'
-        connection = Connection(self.server(port))
+        connection = Connection(self.server(port), self.reactor)
         connection.say(request_bytes("POST", signed_target("POST", "/apps/3/events", (), body), body))
         (response,) = connection.read()
         return response.status

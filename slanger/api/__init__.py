@@ -8,6 +8,7 @@
 `batch`           triggering several at once
 `channels`        what is occupied, and by how many
 `users`           who is present, and who has to go
-`site`            the tree of resources; the HTTP server around it
+`site`            the tree of resources; twisted.web around it
+`lean`            the way of plain requests, without twisted.web
 ================  ====================================================================
 """

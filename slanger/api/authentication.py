@@ -5,11 +5,13 @@ The signature covers method, path and query; the query's `body_md5` covers the b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
-from slanger.api.parameters import Pairs, first, read_form_query, read_query
+import msgspec
+
+from slanger.api.parameters import Pairs, read_form_query, read_query
 from slanger.domain.apps import App, Apps
 from slanger.protocol import signing
 from slanger.protocol.errors import BadRequest, NotFound, Unauthorized
@@ -18,8 +20,7 @@ from slanger.protocol.names import AUTH_WINDOW
 VERSION = "1.0"
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRequest:
+class SignedRequest(msgspec.Struct, frozen=True):
     """What of a request counts for authentication, as it came over the wire.
 
     :param path: without the query, still percent-encoded.
@@ -31,9 +32,26 @@ class SignedRequest:
     query: bytes
     body: bytes
 
+    @classmethod
+    def of(cls, method: bytes, uri: bytes, body: bytes) -> SignedRequest:
+        """Take path and query apart."""
+        path, _, query = uri.partition(b"?")
+        return cls(method.decode("latin-1"), path.decode("latin-1"), query, body)
 
-def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: float) -> App:
-    """Find the app a request is for.
+
+class Call(msgspec.Struct, frozen=True):
+    """An authenticated request.
+
+    :param query: its parameters, those of authentication included.
+    """
+
+    app: App
+    query: Pairs
+    body: bytes
+
+
+def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: float) -> Call:
+    """Find the app a request is for, and whether it may.
 
     :param app_id: as the path names it; None where it names none (a path of the Python SDK).
     :param now: the time, in seconds since 1970.
@@ -41,25 +59,31 @@ def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: fl
     :raises BadRequest: no app has this key.
     :raises Unauthorized: with the reason.
     """
+    query = read_query(request.query)
+    given = {key.lower(): value for key, value in reversed(query)}  # the first of each counts
+    app = _app(given.get("auth_key"), app_id, apps)
+    _check_version(given.get("auth_version"))
+    _check_timestamp(given.get("auth_timestamp"), now)
+    _check_signature(request, query, app, _required(given.get("auth_signature"), "auth_signature"))
+    _check_body(request.body, given.get("body_md5"))
+    return Call(app, query, request.body)
+
+
+def _app(key: str | None, app_id: str | None, apps: Apps) -> App:
+    app = apps.with_key(key) if key else None
+    if app is not None and (app_id is None or app.answers_to(app_id)):
+        return app
     if app_id is not None and not apps.any_answers_to(app_id):
         raise NotFound
-    pairs = [(key.lower(), value) for key, value in read_query(request.query)]
-    app = apps.with_key(_required(pairs, "auth_key"))
+    _required(key, "auth_key")
     if app is None:
         raise BadRequest("Unknown auth_key")
-    if app_id is not None and not app.answers_to(app_id):
-        raise NotFound
-    _check_version(first(pairs, "auth_version"))
-    _check_timestamp(first(pairs, "auth_timestamp"), now)
-    _check_signature(request, app, _required(pairs, "auth_signature"))
-    _check_body(request.body, first(pairs, "body_md5"))
-    return app
+    raise NotFound
 
 
-def _required(pairs: Pairs, key: str) -> str:
-    value = first(pairs, key)
+def _required(value: str | None, name: str) -> str:
     if not value:
-        raise Unauthorized(f"Missing parameter: {key}")
+        raise Unauthorized(f"Missing parameter: {name}")
     return value
 
 
@@ -83,20 +107,29 @@ def _check_timestamp(text: str | None, now: float) -> None:
         )
 
 
-def _check_signature(request: SignedRequest, app: App, signature: str) -> None:
+def _check_signature(request: SignedRequest, query: Pairs, app: App, signature: str) -> None:
     """Accept the signature of the request as the SDK knew it, before the HTTP library encoded it.
 
     SDKs sign values unencoded; some libraries then encode the path, or a comma, or write a space as ``+``.
     """
-    for path in dict.fromkeys((request.path, unquote(request.path))):
-        for read in (read_query, read_form_query):
-            if signing.verify(app.secret, signing.request_string(request.method, path, read(request.query)), signature):
-                return
-    expected = signing.request_string(request.method, request.path, read_query(request.query)).replace("\n", "\\n")
+    text = signing.request_string(request.method, request.path, query)
+    if signing.verify(app.secret, text, signature):
+        return
+    if any(signing.verify(app.secret, other, signature) for other in _other_spellings(request, query)):
+        return
+    expected = text.replace("\n", "\\n")
     raise Unauthorized(
         f'Invalid signature: you should have sent HmacSHA256Hex("{expected}", your_secret_key),'
         f' but you sent "{signature}"'
     )
+
+
+def _other_spellings(request: SignedRequest, query: Pairs) -> Iterator[str]:
+    """Write what else the SDK may have signed."""
+    form_query, path = read_form_query(request.query), unquote(request.path)
+    yield signing.request_string(request.method, request.path, form_query)
+    yield signing.request_string(request.method, path, query)
+    yield signing.request_string(request.method, path, form_query)
 
 
 def _check_body(body: bytes, digest: str | None) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from slanger.api.endpoint import Answer, Api, Call, Endpoint
+from slanger.api.authentication import Call
+from slanger.api.endpoint import Answer, Api, Endpoint
 from slanger.api.parameters import ATTRIBUTES, attributes, first, read_info
 from slanger.protocol.errors import BadRequest
 from slanger.protocol.names import channel_fault, is_cache, is_presence
@@ -44,7 +45,7 @@ class Channel(Endpoint):
         if "user_count" in info and not is_presence(self._channel):
             raise BadRequest("Cannot retrieve the user count unless the channel is a presence channel")
         counts = (await self.api.registry.counts(call.app, [self._channel]))[self._channel]
-        answer = {"occupied": counts.subscriptions > 0, **attributes(self._channel, counts, info)}
+        answer: Answer = {"occupied": counts.subscriptions > 0, **attributes(self._channel, counts, info)}
         return {**answer, "cache": await self._cached(call)} if "cache" in info else answer
 
     async def _cached(self, call: Call) -> dict[str, object] | None:

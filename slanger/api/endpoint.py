@@ -1,8 +1,12 @@
-"""What every endpoint of the REST API shares: methods, JSON out, errors as plain text."""
+"""What every endpoint of the REST API shares: methods, JSON out, errors as plain text.
+
+An endpoint makes a `Reply` of a `SignedRequest`, whoever read the one and writes the other: twisted.web, or the lean
+channel beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
@@ -10,13 +14,11 @@ import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from slanger.api.authentication import SignedRequest, authenticate
-from slanger.api.parameters import Pairs, read_query
-from slanger.domain.apps import App, Apps
+from slanger.api.authentication import Call, SignedRequest, authenticate
+from slanger.domain.apps import Apps
 from slanger.interfaces import IRegistry, IUsers
 from slanger.protocol.errors import NotFound, RequestRefused, TooLarge
 from slanger.protocol.names import REQUEST_BODY_BYTES
@@ -39,91 +41,127 @@ class Api:
     cut_off_since: Callable[[], float | None] = lambda: None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """An authenticated request.
+class Reply(msgspec.Struct, frozen=True):
+    """What a request is answered.
 
-    :param query: its parameters, those of authentication included.
+    :param allow: the methods the path takes; told with a 405 only.
     """
 
-    app: App
-    query: Pairs
+    status: int
+    content_type: str
     body: bytes
+    allow: str = ""
 
 
-Answer = Mapping[str, object]
-Method = Callable[[Call], Awaitable[Answer]]
+Answer = dict[str, object]
+Method = Callable[[Call], Answer | Awaitable[Answer]]
 
 
-class Endpoint(Resource):
-    """A leaf of the tree: one path of one app.
+class Leaf(Resource):
+    """One path."""
+
+    isLeaf = True
+
+    def answer(self, request: SignedRequest) -> Reply | Deferred[Reply]:
+        """Answer a request, at once or later; what comes later fails only when it was cancelled."""
+        raise NotImplementedError
+
+    def render(self, request: Request) -> Any:
+        """Answer a request of twisted.web."""
+        body = cast(BinaryIO, request.content).read()
+        return respond(request, self.answer(SignedRequest.of(request.method, request.uri, body)))
+
+
+class Endpoint(Leaf):
+    """One path of one app. It keeps nothing of a request.
 
     :param app_id: as the path names it; None where it names none.
 
-    Subclasses have a coroutine for each method, named like it: `async def post(self, call) -> Answer`.
+    Subclasses have a method for each of HTTP's that they take, named like it. One that has nothing to wait for is a
+    plain function, which costs least, `def post(self, call) -> Answer`; others are coroutines.
     """
 
-    isLeaf = True
     _log = Logger()
 
     def __init__(self, api: Api, app_id: str | None) -> None:
         super().__init__()
         self.api = api
         self._app_id = app_id
+        self._methods: dict[str, Method] = {
+            name.upper(): getattr(self, name) for name in ("get", "post") if hasattr(self, name)
+        }
 
-    def render(self, request: Request) -> Any:
-        """Answer a request, now or later."""
-        method = {"HEAD": "get"}.get(request.method.decode("latin-1"), request.method.decode("latin-1").lower())
-        offered = [name for name in ("get", "post") if hasattr(self, name)]
-        if method not in offered:
-            request.setHeader("Allow", ", ".join(offered).upper())
-            return reply(request, 405, f"405 METHOD NOT ALLOWED: this path takes {', '.join(offered).upper()}")
-        flow = Deferred.fromCoroutine(self._answer(request, getattr(self, method)))
-        if not flow.called:
-            request.notifyFinish().addErrback(lambda _: flow.cancel())
-        flow.addErrback(self._refuse, request)
-        return NOT_DONE_YET
+    def answer(self, request: SignedRequest) -> Reply | Deferred[Reply]:
+        """Let the request's method answer."""
+        method = self._methods.get("GET" if request.method == "HEAD" else request.method.upper())
+        if method is None:
+            allow = ", ".join(self._methods)
+            return plain_text(405, f"405 METHOD NOT ALLOWED: this path takes {allow}", allow)
+        try:
+            answer = method(self._authenticate(request))
+        except Exception as fault:
+            return self._refuse(fault, request)
+        if isinstance(answer, dict):
+            return json_text(answer)
+        later = Deferred.fromCoroutine(self._later(answer, request))
+        reply = getattr(later, "result", None)
+        return reply if isinstance(reply, Reply) else later
 
-    async def _answer(self, request: Request, method: Method) -> None:
-        body = cast(BinaryIO, request.content).read()
-        if len(body) > self.api.body_bytes:
-            raise TooLarge(f"The body of this request exceeds the allowed maximum ({self.api.body_bytes} bytes)")
-        path, _, query = request.uri.partition(b"?")
-        signed = SignedRequest(request.method.decode("latin-1"), path.decode("latin-1"), query, body)
-        app = authenticate(signed, self._app_id, self.api.apps, self.api.clock.seconds())
-        answer = await method(Call(app, read_query(query), body))
-        write(request, 200, "application/json", msgspec.json.encode(answer))
+    def _authenticate(self, request: SignedRequest) -> Call:
+        api = self.api
+        if len(request.body) > api.body_bytes:
+            raise TooLarge(f"The body of this request exceeds the allowed maximum ({api.body_bytes} bytes)")
+        return authenticate(request, self._app_id, api.apps, api.clock.seconds())
 
-    def _refuse(self, failure: Failure, request: Request) -> None:
-        if failure.check(CancelledError):
-            return
-        if isinstance(failure.value, RequestRefused):
-            reply(request, failure.value.status, failure.value.message)
-            return
-        self._log.failure("answering {method} {path} failed", failure, method=request.method, path=request.path)
-        reply(request, 500, "500 INTERNAL SERVER ERROR")
+    async def _later(self, answer: Awaitable[Answer], request: SignedRequest) -> Reply:
+        try:
+            return json_text(await answer)
+        except CancelledError:
+            raise
+        except Exception as fault:
+            return self._refuse(fault, request)
+
+    def _refuse(self, fault: Exception, request: SignedRequest) -> Reply:
+        if isinstance(fault, RequestRefused):
+            return plain_text(fault.status, fault.message)
+        self._log.failure("answering {method} {path} failed", method=request.method, path=request.path)
+        return plain_text(500, "500 INTERNAL SERVER ERROR")
 
 
-class Nowhere(Resource):
+class Nowhere(Leaf):
     """A path that is not part of the API."""
 
-    isLeaf = True
-
-    def render(self, request: Request) -> Any:
+    def answer(self, request: SignedRequest) -> Reply:
         """Say so."""
-        return reply(request, NotFound.status, NotFound().message)
+        return plain_text(NotFound.status, NotFound().message)
 
 
-def reply(request: Request, status: int, text: str) -> Any:
+def plain_text(status: int, text: str, allow: str = "") -> Reply:
     """Answer with one line of plain text, as server SDKs expect of an error."""
-    return write(request, status, "text/plain; charset=utf-8", f"{text}\n".encode())
+    return Reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), allow)
 
 
-def write(request: Request, status: int, content_type: str, body: bytes) -> Any:
-    """Answer, whatever the method: twisted.web leaves the body of a HEAD out."""
-    request.setResponseCode(status)
-    request.setHeader("Content-Type", content_type)
-    request.setHeader("Content-Length", str(len(body)))
-    request.write(body)
-    request.finish()
+def json_text(answer: Answer) -> Reply:
+    """Answer with JSON."""
+    return Reply(200, "application/json", msgspec.json.encode(answer))
+
+
+def respond(request: Request, reply: Reply | Deferred[Reply]) -> Any:
+    """Answer a request of twisted.web, once the reply is there. If the caller goes before that, it is given up."""
+    if isinstance(reply, Reply):
+        write(request, reply)
+    else:
+        request.notifyFinish().addErrback(lambda _: reply.cancel())
+        reply.addCallbacks(lambda told: write(request, told), lambda failure: failure.trap(CancelledError))
     return NOT_DONE_YET
+
+
+def write(request: Request, reply: Reply) -> None:
+    """Answer a request of twisted.web, whatever the method: the body of a HEAD is left out there."""
+    request.setResponseCode(reply.status)
+    if reply.allow:
+        request.setHeader("Allow", reply.allow)
+    request.setHeader("Content-Type", reply.content_type)
+    request.setHeader("Content-Length", str(len(reply.body)))
+    request.write(reply.body)
+    request.finish()

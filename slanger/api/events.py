@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from slanger.api.endpoint import Answer, Api, Call, Endpoint
+from slanger.api.authentication import Call
+from slanger.api.endpoint import Answer, Api, Endpoint
 from slanger.api.parameters import ATTRIBUTES, Pairs, attributes, first, read_body, read_info
 from slanger.domain.apps import App
 from slanger.protocol import names
@@ -52,13 +53,14 @@ class Event(msgspec.Struct, frozen=True):
 class Events(Endpoint):
     """`/apps/ID/events`."""
 
-    async def post(self, call: Call) -> Answer:
+    def post(self, call: Call) -> Answer | Awaitable[Answer]:
         """Send one event to up to 100 channels."""
         event = read_event(call)
         for channel in event.channels:
             self.api.registry.publish(call.app, channel, event.name, event.data, event.socket_id)
-        if not event.info:
-            return {}
+        return self._info(call, event) if event.info else {}
+
+    async def _info(self, call: Call, event: Event) -> Answer:
         counts = await self.api.registry.counts(call.app, event.channels)
         return {"channels": {channel: attributes(channel, counts[channel], event.info) for channel in event.channels}}
 
@@ -73,7 +75,7 @@ class ChannelEvents(Endpoint):
         super().__init__(api, app_id)
         self._channel = channel
 
-    async def post(self, call: Call) -> Answer:
+    def post(self, call: Call) -> Answer:
         """Send one event to this channel."""
         try:
             data = call.body.decode()
@@ -82,8 +84,9 @@ class ChannelEvents(Endpoint):
         name = first(call.query, "name")
         if name is None:
             raise BadRequest("Missing required parameter: name")
-        event = check_event(call.app, name, data, [self._channel], first(call.query, "socket_id"), None)
-        self.api.registry.publish(call.app, self._channel, event.name, event.data, event.socket_id)
+        socket_id = first(call.query, "socket_id") or None
+        check_event(call.app, name, data, (self._channel,), socket_id)
+        self.api.registry.publish(call.app, self._channel, name, data, socket_id)
         return {}
 
 
@@ -93,11 +96,13 @@ def read_event(call: Call) -> Event:
     :raises RequestRefused: with the first thing that is wrong; nothing was sent then.
     """
     body = read_body(call.body or b"{}", _trigger, _EXPECTED)
-    socket_id = body.socket_id or first(call.query, "socket_id")
-    info = body.info or first(call.query, "info")
+    socket_id = body.socket_id or first(call.query, "socket_id") or None
     name = _parameter(body.name, call.query, "name")
     data = _parameter(body.data, call.query, "data")
-    return check_event(call.app, name, data, _channels(body, call.query), socket_id, info)
+    channels = _channels(body, call.query)
+    check_event(call.app, name, data, channels, socket_id)
+    info = read_info(body.info or first(call.query, "info"), ATTRIBUTES)
+    return Event(name, data, list(dict.fromkeys(channels)), socket_id, info)
 
 
 def _parameter(value: str | UnsetType, query: Pairs, name: str) -> str:
@@ -109,17 +114,14 @@ def _parameter(value: str | UnsetType, query: Pairs, name: str) -> str:
 
 def _channels(body: Trigger, query: Pairs) -> list[str]:
     """Collect the channels from the body, or else from the query; `channel` and `channels` add up."""
-    channels = [] if body.channels is UNSET else list(body.channels)
-    if body.channel is not UNSET:
-        channels.append(body.channel)
-    if body.channels is UNSET and body.channel is UNSET:
-        channels = [value for key, value in query if key in ("channels[]", "channel")]
-    return channels
+    if body.channel is UNSET:
+        if body.channels is UNSET:
+            return [value for key, value in query if key in ("channels[]", "channel")]
+        return body.channels
+    return [body.channel] if body.channels is UNSET else [*body.channels, body.channel]
 
 
-def check_event(
-    app: App, name: str, data: str, channels: Sequence[str], socket_id: str | None, info: str | None
-) -> Event:
+def check_event(app: App, name: str, data: str, channels: Sequence[str], socket_id: str | None) -> None:
     """Check an event against the rules of its app.
 
     :raises RequestRefused: with the first thing that is wrong.
@@ -131,8 +133,7 @@ def check_event(
         raise BadRequest("Missing required parameter: channels")
     if len(channels) > app.event_channels:
         raise BadRequest(f"Too many channels ({len(channels)} > {app.event_channels})")
-    unique = list(dict.fromkeys(channels))
-    for channel in unique:
+    for channel in channels:
         fault = names.channel_fault(channel, app.channel_name_length)
         if fault:
             raise BadRequest(fault)
@@ -140,4 +141,3 @@ def check_event(
         raise BadRequest(f"Invalid socket id {socket_id!r}: expected two numbers joined by a dot")
     if len(data.encode()) > app.event_data_bytes:
         raise TooLarge(f"The data content of this event exceeds the allowed maximum ({app.event_data_bytes} bytes)")
-    return Event(name, data, unique, socket_id or None, read_info(info, ATTRIBUTES))

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-import msgspec
-from twisted.web.resource import Resource
-from twisted.web.server import Request
-
-from slanger.api.endpoint import Api, reply, write
+from slanger.api.authentication import SignedRequest
+from slanger.api.endpoint import Answer, Api, Leaf, Reply, json_text, plain_text
 
 
-class Health(Resource):
+class Health(Leaf):
     """`/health`: 200 while the node serves; `degraded` says what is amiss, and since when."""
-
-    isLeaf = True
 
     def __init__(self, api: Api) -> None:
         super().__init__()
         self._api = api
 
-    def render(self, request: Request) -> Any:
-        """Tell how the node is."""
-        if request.method not in (b"GET", b"HEAD"):
-            request.setHeader("Allow", "GET")
-            return reply(request, 405, "405 METHOD NOT ALLOWED: this path takes GET")
-        return write(request, 200, "application/json", msgspec.json.encode(self._state()))
+    def answer(self, request: SignedRequest) -> Reply:
+        """Tell how the node is; nobody has to sign for that."""
+        if request.method not in ("GET", "HEAD"):
+            return plain_text(405, "405 METHOD NOT ALLOWED: this path takes GET", "GET")
+        return json_text(self._state())
 
-    def _state(self) -> dict[str, object]:
+    def _state(self) -> Answer:
         since = self._api.cut_off_since()
         if since is None:
             return {"status": "ok"}

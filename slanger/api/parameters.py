@@ -20,11 +20,17 @@ T = TypeVar("T")
 ATTRIBUTES = ("subscription_count", "user_count")
 """What `info` may ask for of any channel."""
 
+NOTHING: frozenset[str] = frozenset()
+
 
 def read_query(query: bytes, decode: Callable[[str], str] = unquote) -> Pairs:
     """Split a query into decoded pairs, in order; percent-decoding leaves a literal ``+`` as it is."""
-    pairs = (pair.partition("=") for pair in query.decode("latin-1").split("&") if pair)
-    return [(decode(key), decode(value)) for key, _, value in pairs]
+    pairs = [
+        (key, value) for pair in query.decode("latin-1").split("&") if pair for key, _, value in (pair.partition("="),)
+    ]
+    if b"%" in query or b"+" in query:
+        return [(decode(key), decode(value)) for key, value in pairs]
+    return pairs
 
 
 def read_form_query(query: bytes) -> Pairs:
@@ -34,7 +40,10 @@ def read_form_query(query: bytes) -> Pairs:
 
 def first(pairs: Pairs, key: str) -> str | None:
     """Give the first value of a parameter."""
-    return next((value for name, value in pairs if name == key), None)
+    for name, value in pairs:
+        if name == key:
+            return value
+    return None
 
 
 def read_body(body: bytes, decoder: msgspec.json.Decoder[T], expected: dict[str, str]) -> T:
@@ -58,7 +67,9 @@ def read_info(info: str | None, known: Iterable[str]) -> frozenset[str]:
     :param info: their names, separated by commas.
     :raises BadRequest: one of them is not known here.
     """
-    wanted = frozenset(name.strip() for name in (info or "").split(",")) - {""}
+    if not info:
+        return NOTHING
+    wanted = frozenset(name.strip() for name in info.split(",")) - {""}
     unknown = wanted.difference(known)
     if unknown:
         raise BadRequest(

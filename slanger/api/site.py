@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from slanger.api.batch import BatchEvents
 from slanger.api.channels import Channel, Channels
-from slanger.api.endpoint import Api, Nowhere, reply
+from slanger.api.endpoint import Api, Leaf, Nowhere, plain_text, write
 from slanger.api.events import ChannelEvents, Events
 from slanger.api.health import Health
 from slanger.api.users import ChannelUsers, TerminateConnections
@@ -21,24 +24,29 @@ from slanger.protocol.names import REQUEST_BODY_BYTES
 PATIENCE_BYTES = 16 * REQUEST_BODY_BYTES
 """Bytes beyond what is allowed that are read and thrown away, so that the answer can be heard."""
 
+LEAVES = 256
+"""Paths whose endpoints are kept."""
+
 
 class Root(Resource):
-    """All paths of the API; parts come percent-decoded."""
+    """All paths of the API.
+
+    :ivar leaf: finds what answers a path, given as it came over the wire; it remembers some.
+    """
 
     isLeaf = True
 
     def __init__(self, api: Api) -> None:
         super().__init__()
         self._api = api
+        self.leaf: Callable[[str], Leaf] = lru_cache(LEAVES)(self._find)
 
     def render(self, request: Request) -> Any:
         """Let the endpoint of a path answer."""
-        path = [part.decode("utf-8", "replace") for part in request.postpath or ()]
-        return self.endpoint(path).render(request)
+        return self.leaf(request.path.decode("latin-1")).render(request)
 
-    def endpoint(self, path: list[str]) -> IResource:
-        """Find the endpoint of a path."""
-        match path:
+    def _find(self, path: str) -> Leaf:
+        match [unquote_to_bytes(part.encode("latin-1")).decode("utf-8", "replace") for part in path[1:].split("/")]:
             case ["apps", app_id, "events"]:
                 return Events(self._api, app_id)
             case ["apps", app_id, "batch_events"]:
@@ -92,7 +100,7 @@ class ApiRequest(Request):
     def processingFailed(self, reason: Failure) -> Failure:
         """Answer a fault of ours; it stays in the log."""
         self._log.failure("answering {method} {path} failed", reason, method=self.method, path=self.path)
-        reply(self, 500, "500 INTERNAL SERVER ERROR")
+        write(self, plain_text(500, "500 INTERNAL SERVER ERROR"))
         return reason
 
 
@@ -103,7 +111,8 @@ class ApiSite(Site):
 
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
         self.body_bytes = api.body_bytes
-        super().__init__(Root(api), requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)
+        self.root = Root(api)
+        super().__init__(self.root, requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)
 
     def log(self, request: Request) -> None:  # type: ignore[override]
         """Keep no access log."""

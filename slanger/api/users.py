@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from slanger.api.endpoint import Answer, Api, Call, Endpoint
+from slanger.api.authentication import Call
+from slanger.api.endpoint import Answer, Api, Endpoint
 from slanger.protocol.errors import BadRequest
 from slanger.protocol.names import channel_fault, is_presence
 
@@ -35,7 +36,7 @@ class TerminateConnections(Endpoint):
         super().__init__(api, app_id)
         self._user_id = user_id
 
-    async def post(self, call: Call) -> Answer:
+    def post(self, call: Call) -> Answer:
         """Close all connections that signed in as this user."""
         self.api.users.terminate(call.app, self._user_id)
         return {}

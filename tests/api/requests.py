@@ -7,7 +7,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from twisted.internet.address import IPv4Address
@@ -21,11 +21,13 @@ from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
 from slanger.api.endpoint import Api
+from slanger.api.lean import LeanSite
 from slanger.api.site import ApiSite
 from slanger.domain.apps import App, Apps
 from slanger.interfaces import ISubscriber
 from slanger.protocol.errors import Code, SubscriptionRefused
 from slanger.protocol.messages import Member, Message
+from slanger.transports.direct import writer
 from tests.builders import MemoryNode
 from tests.server import KEY, SECRET
 
@@ -141,19 +143,28 @@ class Listener:
 
 
 class Connection:
-    """One connection to the API."""
+    """One connection to the API.
 
-    def __init__(self, site: IProtocolFactory) -> None:
+    :param clock: ends the server's reactor turns.
+    """
+
+    def __init__(self, site: IProtocolFactory, clock: Clock) -> None:
         self.transport = StringTransport()
+        self._clock = clock
         protocol = site.buildProtocol(ADDRESS)
         assert protocol is not None
         self._protocol: IProtocol = protocol
         self._protocol.makeConnection(self.transport)
 
     def say(self, data: bytes) -> None:
-        """Send bytes, as long as the server reads them."""
+        """Send bytes, as long as the server reads them, and let its reactor turn end."""
         if not self.ended:
-            self._protocol.dataReceived(data)
+            self.hear(data)
+            self._clock.advance(0)
+
+    def hear(self, data: bytes) -> None:
+        """Have the server read bytes in this reactor turn."""
+        self._protocol.dataReceived(data)
 
     def read(self, *, head: bool = False) -> list[Response]:
         """Take the answers that have come since the last call."""
@@ -162,8 +173,8 @@ class Connection:
         return read_responses(received, head=head)
 
     def body_bytes_kept(self) -> int:
-        """Count the bytes of the body that twisted.web keeps for the request under way."""
-        channel: HTTPChannel = self._protocol._channel  # type: ignore[attr-defined]
+        """Count the bytes of a body that are kept for the request under way."""
+        channel: HTTPChannel = getattr(self._protocol, "_channel", None) or cast(HTTPChannel, self._protocol)
         return len(channel.requests[0].content.getvalue())
 
     def leave(self) -> None:
@@ -177,7 +188,7 @@ class Connection:
 
 
 class ApiTestCase(SynchronousTestCase):
-    """The API of one node in memory, over real twisted.web."""
+    """The API of one node in memory."""
 
     def setUp(self) -> None:
         """Serve one app at the time of the documentation's example."""
@@ -190,7 +201,15 @@ class ApiTestCase(SynchronousTestCase):
         self.app = apps[0]
         self.node = MemoryNode(*apps, clock=self.clock)
         self.registry = self.node.registry
-        self.site = ApiSite(Api(Apps(apps), self.registry, self.node.users, self.clock), self.clock)
+        self.site = self.build_site(Api(Apps(apps), self.registry, self.node.users, self.clock))
+
+    def build_site(self, api: Api) -> ApiSite:
+        """Serve as slanger does: plain requests go the lean way. The tests run over twisted.web alone, too."""
+        return LeanSite(api, self.clock, writer)
+
+    def connect(self) -> Connection:
+        """Open a connection."""
+        return Connection(self.site, self.clock)
 
     def listen(
         self, channel: str, socket_id: str = "1.1", user_id: str | None = None, app: App | None = None
@@ -203,7 +222,7 @@ class ApiTestCase(SynchronousTestCase):
 
     def ask(self, request: bytes, *, head: bool = False) -> Response:
         """Send one request on a connection of its own."""
-        connection = Connection(self.site)
+        connection = self.connect()
         connection.say(request)
         (response,) = connection.read(head=head)
         return response

@@ -8,8 +8,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from slanger.api.endpoint import Api
-from slanger.api.site import ApiSite
+from slanger.api.lean import LeanSite
 from slanger.domain.apps import Apps
+from slanger.transports.direct import writer
 from tests.api.requests import Connection
 from tests.builders import MemoryNode, make_app
 
@@ -24,7 +25,8 @@ class HealthTests(SynchronousTestCase):
         app = make_app()
         node = MemoryNode(app)
         api = Api(Apps([app]), node.registry, node.users, Clock(), cut_off_since=lambda: self.cut_off_since)
-        connection = Connection(ApiSite(api, Clock()))
+        clock = Clock()
+        connection = Connection(LeanSite(api, clock, writer), clock)
         connection.say(f"{method} /health HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         (response,) = connection.read()
         return response.status, response.body

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slanger.api.site import PATIENCE_BYTES
 from slanger.protocol.names import REQUEST_BODY_BYTES
-from tests.api.requests import ApiTestCase, Connection, request_bytes, signed_target
+from tests.api.requests import ApiTestCase, request_bytes, signed_target
 
 EVENTS = "/apps/3/events"
 BATCH_EVENTS = "/apps/3/batch_events"
 TERMINATE = "/apps/3/users/1/terminate_connections"
 CHANNELS = "/apps/3/channels"
 BODY = b'{"name":"n","channel":"news","data":"d"}'
+BOTH_WAYS = settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+"""The same properties hold over twisted.web alone: two classes run them, on purpose."""
 
 
 class AnswerTests(ApiTestCase):
@@ -109,7 +111,7 @@ class ConnectionTests(ApiTestCase):
 
     def test_keep_alive(self) -> None:
         """HTTP: a connection carries one request after the other, also after errors."""
-        connection = Connection(self.site)
+        connection = self.connect()
         for request, status in (
             (request_bytes("POST", signed_target("POST", EVENTS, (), BODY), BODY), 200),
             (request_bytes("GET", "/"), 404),
@@ -123,7 +125,7 @@ class ConnectionTests(ApiTestCase):
 
     def test_pipelined(self) -> None:
         """HTTP: requests in one read are answered in order."""
-        connection = Connection(self.site)
+        connection = self.connect()
         connection.say(
             request_bytes("POST", signed_target("POST", EVENTS, (), BODY), BODY)
             + request_bytes("GET", "/")
@@ -134,15 +136,34 @@ class ConnectionTests(ApiTestCase):
 
     def test_close(self) -> None:
         """HTTP: with `Connection: close` the connection ends after the answer."""
-        connection = Connection(self.site)
+        connection = self.connect()
         connection.say(request_bytes("GET", signed_target("GET", CHANNELS), Connection="close"))
         self.assertEqual(connection.read()[0].status, 200)
         self.assertTrue(connection.ended)
 
+    def test_after_close(self) -> None:
+        """HTTP: what comes after `Connection: close` is not looked at."""
+        listener, connection = self.listen("news"), self.connect()
+        connection.say(request_bytes("GET", "/", Connection="close"))
+        connection.transport.clear()
+        connection.hear(request_bytes("POST", signed_target("POST", EVENTS, (), BODY), BODY))
+        self.clock.advance(0)
+        self.assertEqual(connection.read(), [])
+        self.assertEqual(listener.events(), [])
+
+    def test_after_silence(self) -> None:
+        """HTTP: what comes when a connection was given up for its silence is not looked at."""
+        listener, connection = self.listen("news"), self.connect()
+        self.clock.advance(61)
+        connection.hear(request_bytes("POST", signed_target("POST", EVENTS, (), BODY), BODY))
+        self.clock.advance(0)
+        self.assertEqual(connection.read(), [])
+        self.assertEqual(listener.events(), [])
+
     def test_cut_in_pieces(self) -> None:
         """HTTP: a request may come byte by byte."""
         listener = self.listen("news")
-        connection = Connection(self.site)
+        connection = self.connect()
         for byte in request_bytes("POST", signed_target("POST", EVENTS, (), BODY), BODY):
             self.assertEqual(connection.read(), [])
             connection.say(bytes([byte]))
@@ -159,14 +180,26 @@ class ConnectionTests(ApiTestCase):
 
     def test_silence(self) -> None:
         """Bounded: a connection that says nothing more is ended."""
-        connection = Connection(self.site)
+        connection = self.connect()
         connection.say(b"GET /apps")
         self.clock.pump([1.0] * 61)
         self.assertTrue(connection.ended)
 
+    def test_slow_but_alive(self) -> None:
+        """Bounded: a connection stays as long as something comes in every minute, be it a piece of a body."""
+        connection = self.connect()
+        request = request_bytes("POST", EVENTS, b"slow")
+        for piece in (request, request[:-3], request[-3:-2], request[-2:], request):
+            connection.say(piece)
+            self.clock.advance(59)
+        self.assertEqual([response.status for response in connection.read()], [401, 401, 401])
+        self.assertFalse(connection.ended)
+        self.clock.advance(2)
+        self.assertTrue(connection.ended)
+
     def test_large_body(self) -> None:
         """Bounded: a body above 1 MiB is a 413; its bytes are not kept."""
-        connection = Connection(self.site)
+        connection = self.connect()
         size = 8 * REQUEST_BODY_BYTES
         connection.say(request_bytes("POST", EVENTS, Content_Length=str(size)))
         for _ in range(size // 65536 - 1):
@@ -180,7 +213,7 @@ class ConnectionTests(ApiTestCase):
 
     def test_large_body_in_chunks(self) -> None:
         """Bounded: a chunked body above 1 MiB is a 413 too."""
-        connection = Connection(self.site)
+        connection = self.connect()
         connection.say(request_bytes("POST", EVENTS, Transfer_Encoding="chunked"))
         for _ in range(2 * REQUEST_BODY_BYTES // 65536):
             connection.say(b"10000\r\n" + b"x" * 65536 + b"\r\n")
@@ -194,7 +227,7 @@ class ConnectionTests(ApiTestCase):
             (request_bytes("POST", EVENTS, Content_Length=str(10**12)), b"x" * 65536),
             (request_bytes("POST", EVENTS, Transfer_Encoding="chunked"), b"10000\r\n" + b"x" * 65536 + b"\r\n"),
         ):
-            connection = Connection(self.site)
+            connection = self.connect()
             connection.say(head)
             said = 0
             while not connection.ended and said <= REQUEST_BODY_BYTES + PATIENCE_BYTES:
@@ -204,7 +237,7 @@ class ConnectionTests(ApiTestCase):
 
     def test_expect(self) -> None:
         """HTTP: who asks for leave to send its body (curl, .NET) gets it."""
-        connection = Connection(self.site)
+        connection = self.connect()
         target = signed_target("POST", EVENTS, (), BODY)
         connection.say(request_bytes("POST", target, Expect="100-continue", Content_Length=str(len(BODY))))
         self.assertEqual(connection.transport.value(), b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -214,7 +247,7 @@ class ConnectionTests(ApiTestCase):
 
     def test_gone_before_the_answer(self) -> None:
         """HTTP: a caller that hangs up half way harms nobody."""
-        connection = Connection(self.site)
+        connection = self.connect()
         connection.say(request_bytes("POST", EVENTS, Content_Length="100") + b"half")
         connection.leave()
         self.assert_answered(self.get(CHANNELS), {"channels": {}})
@@ -268,16 +301,16 @@ class PropertyTests(ApiTestCase):
         self.assertNotIn(b"<html", received.lower())
         self.assert_answered(self.get(CHANNELS), {"channels": {}})
 
-    @settings(max_examples=150, deadline=None)
+    @settings(BOTH_WAYS, max_examples=150)
     @given(st.binary(max_size=200) | st.lists(HTTP | st.binary(max_size=8), max_size=14).map(b"".join))
     def test_any_bytes(self, received: bytes) -> None:
         """One bad client hurts itself at most: any bytes on the port harm nobody."""
-        connection = Connection(self.site)
+        connection = self.connect()
         for piece in (received, b"\r\n\r\n", b"0\r\n\r\n"):
             connection.say(piece)
         self.assert_harmless(connection.transport.value())
 
-    @settings(max_examples=150, deadline=None)
+    @settings(BOTH_WAYS, max_examples=150)
     @given(TRIGGER | ANY_JSON)
     def test_any_json(self, body: object) -> None:
         """One bad client hurts itself at most: any JSON with a right signature is a 200, a 400 or a 413."""
@@ -287,7 +320,7 @@ class PropertyTests(ApiTestCase):
         self.assertIs(type(response.json) if response.status == 200 else dict, dict)
         self.assert_harmless(b"")
 
-    @settings(max_examples=150, deadline=None)
+    @settings(BOTH_WAYS, max_examples=150)
     @given(BATCH | TRIGGER | ANY_JSON)
     def test_any_batch(self, body: object) -> None:
         """Batch: any JSON is a 200, a 400 or a 413, and every event is sent if it is a 200, or else none."""
@@ -305,7 +338,7 @@ class PropertyTests(ApiTestCase):
             self.assertEqual(sent, 0)
         self.assert_harmless(b"")
 
-    @settings(max_examples=100, deadline=None)
+    @settings(BOTH_WAYS, max_examples=100)
     @given(st.binary(max_size=60))
     def test_any_signed_bytes(self, body: bytes) -> None:
         """One bad client hurts itself at most: any bytes with a right signature are a 400."""
@@ -313,7 +346,7 @@ class PropertyTests(ApiTestCase):
         self.assert_refused(self.post(BATCH_EVENTS, body), 400)
         self.assert_harmless(b"")
 
-    @settings(max_examples=60, deadline=None)
+    @settings(BOTH_WAYS, max_examples=60)
     @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30), st.binary(max_size=30))
     def test_any_user(self, user_id: str, body: bytes) -> None:
         """Terminating user connections: any user id, percent-encoded, and any body are a 200, or else a 400 or 404."""
@@ -321,7 +354,7 @@ class PropertyTests(ApiTestCase):
         self.assertIn(response.status, (404,) if "/" in user_id else (200, 400))
         self.assert_harmless(b"")
 
-    @settings(max_examples=100, deadline=None)
+    @settings(BOTH_WAYS, max_examples=100)
     @given(st.lists(st.tuples(PARAMETER | st.text(max_size=6), st.text(max_size=12)), max_size=5))
     def test_any_query(self, parameters: list[tuple[str, str]]) -> None:
         """One bad client hurts itself at most: any signed parameters are a 200 or a 400."""

@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from websockets.frames import Frame, Opcode
 
 from slanger.api.endpoint import Api
-from slanger.api.site import ApiSite
+from slanger.api.lean import LeanSite
 from slanger.domain.apps import Apps
+from slanger.transports.direct import writer
 from slanger.transports.shared import FIRST_LINE_TIMEOUT, LINE_BYTES, SharedPort
 from tests.server import KEY
 from tests.transports.client import APP, Client, Transport, WebSocketTestCase
@@ -174,7 +175,7 @@ class BothTests(WebSocketTestCase):
     def setUp(self) -> None:
         """Put both on one port."""
         super().setUp()
-        site = ApiSite(Api(Apps([APP]), self.registry, self.node.users, self.clock), self.clock)
+        site = LeanSite(Api(Apps([APP]), self.registry, self.node.users, self.clock), self.clock, writer)
         self.port = SharedPort(self.factory, site, self.clock)
 
     def test_websocket(self) -> None:
@@ -194,6 +195,7 @@ class BothTests(WebSocketTestCase):
         """One port: a REST request is answered as on a port of its own."""
         client = Client(self.clock, self.port, "/")
         client.say(b"GET /apps/3/channels HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.end_turn()
         self.assertTrue(client.transport.value().startswith(b"HTTP/1.1 401 "))
         self.assertTrue(client.transport.value().endswith(b"Missing parameter: auth_key\n"))
 
