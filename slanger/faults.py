@@ -1,5 +1,9 @@
 """Why the server does not start."""
 
+from __future__ import annotations
+
+import sys
+
 
 class StartupFault(SystemExit, Exception):
     """A fault at start, in one sentence.
@@ -11,3 +15,8 @@ class StartupFault(SystemExit, Exception):
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
         self.code = f"slanger: {sentence}"
+
+    def tell(self) -> StartupFault:
+        """Print the sentence to the process's own stderr, which the log has taken over by now."""
+        print(self.code, file=sys.__stderr__)
+        return self

@@ -68,7 +68,7 @@ class Workers(ProcessMonitor):
             try:
                 self._kept.append(bind_shared(host, port))
             except OSError as fault:
-                raise StartupFault(f"cannot listen on {host}:{port}: {fault.strerror or fault}") from None
+                raise StartupFault(f"cannot listen on {host}:{port}: {fault.strerror or fault}").tell() from None
 
     def stopService(self) -> Deferred[Any]:  # type: ignore[override]
         """Ask all workers to end, and wait for the last."""

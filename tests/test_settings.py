@@ -18,6 +18,7 @@ from slanger.settings import (
     Address,
     MissingOption,
     Settings,
+    as_environment,
     endpoint_string,
     read_address,
     read_settings,
@@ -360,6 +361,31 @@ class FaultTests(SettingsTestCase):
             "redis://[x",
         ):
             self.assert_fault(("--redis-url", "redis://[USER:PASSWORD@]HOST"), {**REQUIRED, "redis-url": url})
+
+    def test_workers(self) -> None:
+        """Command line: workers need a Redis between them, and ports that can be shared."""
+        self.assertEqual(self.read({"workers": "4"}).workers, 4)
+        self.assertIn("4 workers", self.read({"workers": "4"}).explain())
+        given = {**REQUIRED, "workers": "4"}
+        self.assert_fault(("--workers", "Redis"), {**given, "redis-url": "none"})
+        self.assert_fault(("--workers", "HOST:PORT"), {**given, "websocket-host": "unix:/run/slanger"})
+        self.assert_fault(("--reuse-port", "HOST:PORT"), {**REQUIRED, "reuse-port": True, "api-host": "tcp:80"})
+
+    def test_as_environment(self) -> None:
+        """Workers: an environment says all that the command line said, and a secret given there wins."""
+        variables = {"PATH": "/bin", "SLANGER_SECRET": "old", "SLANGER_APP_KEY": "old", "SLANGER_VERBOSE": "yes"}
+        given: Given = {"secret-file": "/run/secret", "app-key": KEY, "client-events": False, "check": True}
+        self.assertEqual(
+            as_environment(given, variables),
+            {
+                "PATH": "/bin",
+                "SLANGER_SECRET_FILE": "/run/secret",
+                "SLANGER_APP_KEY": KEY,
+                "SLANGER_CLIENT_EVENTS": "no",
+                "SLANGER_CHECK": "yes",
+                "SLANGER_VERBOSE": "yes",
+            },
+        )
 
     def test_redis_prefix(self) -> None:
         """Command line: a prefix that could be taken for something else is refused."""

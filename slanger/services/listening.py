@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
@@ -57,5 +55,4 @@ class Listening(Service):
         reason = getattr(cause, "socketError", cause)
         fault = StartupFault(f"cannot listen on {self._where}: {getattr(reason, 'strerror', None) or reason}")
         self._log.critical("{what}: {fault}", what=self.name, fault=fault)
-        print(fault.code, file=sys.__stderr__)
-        return fault
+        return fault.tell()

@@ -211,6 +211,87 @@ class Rosters(NodesTestCase):
             self.assertEqual(list(await broker.occupied(self.app, "")), [NEWS])
 
 
+class Leases(NodesTestCase):
+    """What nodes hold that are no more."""
+
+    def die(self, broker: RedisBroker) -> None:
+        """Let a node go silent at once, as if it had been killed, and let its lease end."""
+        broker._links.on_change = lambda: None
+        broker._lease.stop()
+        broker._links.hang_up()
+        self.redis.admin.zadd(f"{self.prefix}:0:nodes", {broker._lease.name: 1})
+
+    async def test_large(self) -> None:
+        """A dead node that held very much is cleaned up after, to the last thing."""
+        await self.begin()
+        for number in range(10_500):
+            self.subscribe(self.one, self.node_one, f"room-{number}")
+        await self.until(lambda: self.redis.admin.zcard(self.key("channels")) == 10_501)
+        lease = self.one._lease.name
+        self.die(self.one)
+        await self.until(lambda: self.redis.admin.zcard(self.key("channels")) == 1)
+        await self.until(lambda: not self.redis.admin.zcard(f"{self.prefix}:0:dead"))
+        self.assertEqual(self.redis.admin.exists(f"{self.prefix}:0:held:{lease}"), 0)
+        self.brokers.remove(self.one)
+        await self.one._links.stopService()
+
+    async def test_written_too_late(self) -> None:
+        """Nothing can be held under a lease that has ended: what is written too late leaves no ghost."""
+        await self.begin()
+        self.redis.admin.zrem(f"{self.prefix}:0:nodes", self.one._lease.name)
+        ended = self.one._lease.name
+        entering = self.one.enter(self.app, ROOM, make_member("7"), "1.1")
+        self.one._holdings.flush()
+        await entering
+        await self.until(lambda: self.one._lease.name != ended)
+        await self.let_pass(LEASE)
+        self.assertEqual(self.redis.admin.exists(f"{self.prefix}:0:held:{ended}"), 0)
+        self.assertEqual(list(await self.two.users(self.app, ROOM)), ["7"])
+        self.one.leave(self.app, ROOM, "7", "1.1")
+        await self.let_pass(0.1)
+        self.assertEqual(list(await self.two.users(self.app, ROOM)), [])
+
+
+class Recalls(NodesTestCase):
+    """What is remembered, and what comes after."""
+
+    async def test_nothing_between(self) -> None:
+        """Cache channels: what is published after the answer was written in Redis, and before the join, is heard."""
+        await self.begin()
+        self.one.publish(self.app, "cache-a", codec.event("cache-a", "first", "{}"), None)
+        self.one.remember(self.app, "cache-a", "first", "{}")
+        await self.let_pass(0.05)
+        cached = await self.two.recall(self.app, "cache-a")
+        assert cached is not None
+        self.assertEqual(cached.event, "first")
+        self.one.publish(self.app, "cache-a", codec.event("cache-a", "second", "{}"), None)
+        self.subscribe(self.two, self.node_two, "cache-a")
+        await self.expect("second")
+
+
+class Refusals(NodesTestCase):
+    """A Redis that is there and refuses."""
+
+    async def test_out_of_memory(self) -> None:
+        """A Redis that takes nothing more is not asked in a hurry, and is told of once; then all arrives, in order."""
+        await self.begin()
+        self.addCleanup(self.redis.admin.config_set, "maxmemory", 0)
+        connections: Any = self.redis.admin.info("stats")
+        before = connections["total_connections_received"]
+        with capturedLogs() as captured:
+            self.redis.admin.config_set("maxmemory", 1)
+            self.publish(*(str(number) for number in range(20)))
+            await self.until(lambda: self.one.cut_off_since() is not None)
+            await self.let_pass(3)
+            connections = self.redis.admin.info("stats")
+            self.assertLess(connections["total_connections_received"] - before, 30)
+            self.redis.admin.config_set("maxmemory", 0)
+            await self.expect(*(str(number) for number in range(20)))
+        said = [formatEvent(event) or "" for event in captured]
+        self.assertTrue(any("OOM" in line or "memory" in line for line in said), said)
+        self.assertLess(len(said), 20)
+
+
 class Keys(NodesTestCase):
     """What is left in Redis."""
 
