@@ -24,12 +24,12 @@ class LocalOccurrences:
 
     def began(self, app: App, occurrence: Occurrence) -> None:
         """Tell of a beginning, unless its end was not told yet."""
-        if not is_inbox(occurrence.channel) and not self._grace.back(self._who(app, occurrence)):
+        if self._wanted(app, occurrence) and not self._grace.back(self._who(app, occurrence)):
             self.node.happened(app, occurrence)
 
     def ended(self, app: App, occurrence: Occurrence) -> None:
         """Tell of an end, if nobody returns in time."""
-        if not is_inbox(occurrence.channel):
+        if self._wanted(app, occurrence):
             self._grace.gone(self._who(app, occurrence), lambda: self.node.happened(app, occurrence))
 
     def hurry(self) -> None:
@@ -39,6 +39,9 @@ class LocalOccurrences:
     def stop(self) -> None:
         """Tell nothing more."""
         self._grace.stop()
+
+    def _wanted(self, app: App, occurrence: Occurrence) -> bool:
+        return bool(app.webhooks) and not is_inbox(occurrence.channel)
 
     def _who(self, app: App, occurrence: Occurrence) -> tuple[object, ...]:
         name = BEGINNINGS.get(occurrence.name, occurrence.name)

@@ -7,9 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slanger.brokers.occurrences import LocalOccurrences
 from slanger.domain.webhooks import Occurrence
-from tests.builders import Node, make_app
+from tests.builders import Node, make_app, make_endpoint
 
-APP = make_app()
+APP = make_app(webhooks=(make_endpoint(),))
 PAIRS = (
     (Occurrence(name="channel_occupied", channel="a"), Occurrence(name="channel_vacated", channel="a")),
     (
@@ -68,7 +68,8 @@ class Delays(SynchronousTestCase):
         for other in others:
             self.occurrences.began(APP, other)
         self.occurrences.began(
-            make_app("another-key"), Occurrence(name="member_added", channel="presence-a", user_id="7")
+            make_app("another-key", webhooks=APP.webhooks),
+            Occurrence(name="member_added", channel="presence-a", user_id="7"),
         )
         self.assertEqual(self.told()[:3], others)
         self.clock.advance(3)

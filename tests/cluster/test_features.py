@@ -265,6 +265,8 @@ class CacheChannels(FeatureTestCase):
             for publisher, node in itertools.product(self.nodes, self.nodes[:2]):
                 channel, late = fresh(kind), self.connected("ann", node=node)
                 self.trigger(publisher, channel, "price-changed", {"eur": 12.5})
+                sdk = PythonSdk(node)
+                wait_for("the event", lambda: sdk.channel(channel, ["cache"])["cache"])  # noqa: B023 - at once
                 late.do("subscribe", channel=channel)
                 seen = late.expect("price-changed", channel)
                 self.assertEqual(seen.data, {"eur": 12.5})

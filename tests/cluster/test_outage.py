@@ -149,13 +149,12 @@ class Outage(OutageTestCase):
         for client in going:
             client.unsubscribe(room)
         there.subscribe(room)
-        self.assertEqual(ann.expect(REMOVED, room).data["id"], "eve")
         self.let_join()
         self.assert_users(self.nodes, room, ["ann", "bob", "cid", "dan"])
         for client in (ann, bob, here, there):
             wait_for("the roster", lambda: sorted(client.members(room)["info"]) == ["ann", "bob", "cid", "dan"])  # noqa: B023
         self.settle(room, ann, bob, here, there)
-        self.assertEqual(_told(ann, room), [("+", "dan"), ("-", "fay")])
+        self.assertEqual(_told(ann, room), [("+", "dan"), ("-", "eve"), ("-", "fay")])
         self.assertEqual(_told(here, room), [("+", "dan"), ("-", "eve"), ("-", "fay")])
         self.assertEqual(_told(bob, room), [("+", "cid"), ("+", "dan"), ("-", "eve"), ("-", "fay")])
 
@@ -172,6 +171,21 @@ class Outage(OutageTestCase):
         self.assert_users(self.nodes, room, ["ann", "bob"])
         self.settle(room, ann, bob)
         self.assertEqual((_told(ann, room), _told(bob, room)), ([], []))
+
+    def test_on_its_own(self) -> None:
+        """Redis away for longer than the lease: who left this node, and may be elsewhere, is taken for gone."""
+        room = fresh("presence-room")
+        ann, eve = (self.connected(user, node=self.alone) for user in ("ann", "eve"))
+        for client in (ann, eve):
+            client.subscribe(room)
+        self.assert_users(self.nodes, room, ["ann", "eve"])
+        self.cut_off()
+        eve.unsubscribe(room)
+        eve.settle()
+        self.assertEqual(sorted(ann.members(room)["info"]), ["ann", "eve"])
+        self.assertEqual(ann.expect(REMOVED, room).data["id"], "eve")
+        self.let_join()
+        self.assert_users(self.nodes, room, ["ann"])
 
     def test_user_on_two_nodes(self) -> None:
         """Redis away, presence: a user whose connection here ends is not gone while he is on another node too."""

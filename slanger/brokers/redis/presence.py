@@ -58,6 +58,7 @@ class Presence:
         self._commands: Commands | None = None
         self._settles: IDelayedCall | None = None
         self._unpictured: dict[bytes, Heard] = {}
+        self._leaving: list[Held] = []
 
     # What this node asks for
 
@@ -91,7 +92,11 @@ class Presence:
         return waiting
 
     def leave(self, app: App, channel: str, user_id: str, socket_id: str) -> None:
-        """Let go of a user; see `IBroker.leave`."""
+        """Let go of a user; see `IBroker.leave`.
+
+        While Redis is away, one whom the cluster knew may have come to another node meanwhile: he is let go of once
+        that can be seen, or once this node is on its own.
+        """
         users = self._holdings.held(app, channel)
         held = users.get(user_id)
         if held is None or socket_id not in held.sockets:
@@ -104,10 +109,10 @@ class Presence:
         if self._holdings.stated:
             self._holdings.leave(held)
             return
-        heard = self._interest.find(app, channel)
-        if heard is not None and _copy(heard).go(user_id):
-            self.node.member_removed(app, channel, user_id)
-            self._occurrences.ended_here(held, is_last=not heard.copy)
+        if held.stated and not self._occurrences.on_its_own:
+            self._leaving.append(held)
+        else:
+            self._let_go_here(held)
 
     def watch(self, app: App, channel: str) -> None:
         """Want to know who comes and goes on a channel."""
@@ -153,6 +158,7 @@ class Presence:
             nobody is taken for gone.
         """
         self._commands = commands
+        self._leaving.clear()
         self._settles = self._clock.callLater(settles_in, self._settled) if settles_in else None
         await self._compare(commands)
 
@@ -172,7 +178,11 @@ class Presence:
             heard.wait_no_more()
 
     def go_on_alone(self) -> None:
-        """Tell the app who came since the cut: the other nodes have taken this one for dead by now."""
+        """Tell who went since the cut, and the app who came: the other nodes have taken this one for dead by now."""
+        leaving, self._leaving = self._leaving, []
+        for held in leaving:
+            if held.member.user_id not in self._holdings.held(held.app, held.channel):
+                self._let_go_here(held)
         for users in self._holdings.users.values():
             new = {user_id: held for user_id, held in users.items() if not held.stated}
             for number, held in enumerate(new.values()):
@@ -222,6 +232,13 @@ class Presence:
             self.node.member_added(heard.app, heard.name, held.member)
             self._occurrences.began_here(held, is_first=first)
         self._settle(heard, held)
+
+    def _let_go_here(self, held: Held) -> None:
+        """Let a user go without asking."""
+        heard = self._interest.find(held.app, held.channel)
+        if heard is not None and _copy(heard).go(held.member.user_id):
+            self.node.member_removed(held.app, held.channel, held.member.user_id)
+            self._occurrences.ended_here(held, is_last=not heard.copy)
 
     def _refuse(self, held: Held) -> None:
         users = self._holdings.held(held.app, held.channel)

@@ -232,8 +232,6 @@ class Leases(NodesTestCase):
         await self.until(lambda: self.redis.admin.zcard(self.key("channels")) == 1)
         await self.until(lambda: not self.redis.admin.zcard(f"{self.prefix}:0:dead"))
         self.assertEqual(self.redis.admin.exists(f"{self.prefix}:0:held:{lease}"), 0)
-        self.brokers.remove(self.one)
-        await self.one._links.stopService()
 
     async def test_written_too_late(self) -> None:
         """Nothing can be held under a lease that has ended: what is written too late leaves no ghost."""
