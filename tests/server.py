@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 KEY = "278d425bdf160c739803"
@@ -49,6 +48,11 @@ def wait_for(what: str, happened: Callable[[], object], patience: float = PATIEN
         time.sleep(interval)
 
 
+def let_pass(seconds: float) -> None:
+    """Wait, where the passing of time is itself what a test is about: a pause, a pace, a silence."""
+    time.sleep(seconds)
+
+
 class Server:
     """A foreground server; use it as a context manager.
 
@@ -77,9 +81,7 @@ class Server:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         self._process.terminate()
         self.resume()
         try:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 
 from slanger.api.endpoint import Api
 from slanger.api.site import ApiSite
-from tests.api import (
-    requests,
-    test_apps,
-    test_authentication,
-    test_batch,
-    test_cache,
-    test_events,
-    test_queries,
-    test_site,
-    test_users,
-)
+from tests.api import requests
+
+TESTED = ("apps", "authentication", "batch", "cache", "events", "queries", "site", "users")
 
 
 class OverTwistedWeb(requests.ApiTestCase):
@@ -33,16 +26,7 @@ def cases(module: ModuleType) -> list[type[requests.ApiTestCase]]:
     return [each for each in made_here if isinstance(each, type) and issubclass(each, requests.ApiTestCase)]
 
 
-for _module in (
-    test_apps,
-    test_authentication,
-    test_batch,
-    test_cache,
-    test_events,
-    test_queries,
-    test_site,
-    test_users,
-):
-    for _case in cases(_module):
+for _tested in TESTED:
+    for _case in cases(import_module(f"tests.api.test_{_tested}")):
         _name = f"{_case.__name__}OverTwistedWeb"
         globals()[_name] = type(_name, (OverTwistedWeb, _case), {"__doc__": _case.__doc__, "__module__": __name__})

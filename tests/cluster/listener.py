@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Self
 
 from websockets.exceptions import ConnectionClosed
@@ -43,9 +42,7 @@ class Listener:
         self.socket_id: str = self.wait(ESTABLISHED)["socket_id"]
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         self._stack.close()
         self._reader.join(PATIENCE)
 

@@ -6,7 +6,6 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self, TypeVar
 
 from tests.server import PATIENCE, free_port
@@ -56,9 +55,7 @@ class Proxy:
         self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(PATIENCE)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)

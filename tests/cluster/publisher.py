@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
-from types import TracebackType
 from typing import Self
 
 from tests.api.requests import signed_target
@@ -40,9 +39,7 @@ class Publisher:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         self._over.set()
         self._thread.join(PATIENCE)
 

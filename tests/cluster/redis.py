@@ -6,7 +6,6 @@ import importlib.util
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from redis import Redis
@@ -55,9 +54,7 @@ class RedisServer:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         self.admin.close()
         self.kill()
         self._directory.cleanup()
@@ -115,11 +112,9 @@ class Sentinels:
             wait_for("a Sentinel that knows all", lambda: self._knows_all(sentinel))  # noqa: B023 - at once
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         for server in (*self.sentinels, self.replica, self.master):
-            server.__exit__(kind, value, traceback)
+            server.__exit__(*fault)
 
     @property
     def url(self) -> str:

@@ -9,7 +9,7 @@ from tests.cluster.nodes import Node
 from tests.cluster.tenants import TELLING, TOLD, cluster_of_tenants
 from tests.sdk.case import ADDED, REMOVED, JsClient, fresh
 from tests.sdk.tenants import running_receiver
-from tests.server import wait_for
+from tests.server import let_pass, wait_for
 
 NOTICED_WITHIN = 10.0
 """Seconds after the death of a node in which its members are gone everywhere."""
@@ -108,7 +108,7 @@ class Death(ClusterTestCase):
             while time.monotonic() < resume_at:
                 published += 1
                 self.assert_prompt(first, second, ann, news, published)
-                time.sleep(INTERVAL)
+                let_pass(INTERVAL)
         finally:
             paused.resume()
         for client in (ann, bob):

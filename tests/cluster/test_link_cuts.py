@@ -10,6 +10,7 @@ from tests.cluster.case import ClusterTestCase, show
 from tests.cluster.proxy import Proxy
 from tests.cluster.publisher import Publisher, Tally
 from tests.sdk.case import fresh
+from tests.server import let_pass
 
 RATE = 50
 SECONDS = 20
@@ -64,7 +65,7 @@ class LinkCuts(ClusterTestCase):
                 turns = itertools.cycle([first, second])
             else:
                 next(ways)(next(turns))
-            time.sleep(max(0.0, started + (number + 1) * INTERVAL - time.monotonic()))
+            let_pass(max(0.0, started + (number + 1) * INTERVAL - time.monotonic()))
 
     def kill(self, proxy: Proxy) -> None:
         """Have Redis close the connections of a node."""
@@ -74,7 +75,7 @@ class LinkCuts(ClusterTestCase):
     def lose(self, proxy: Proxy) -> None:
         """Lose what is under way for a moment, then reset the connections."""
         proxy.swallow()
-        time.sleep(MOMENT)
+        let_pass(MOMENT)
         proxy.go_on()
         proxy.cut()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import urllib.request
 from functools import partial
 
@@ -10,7 +9,7 @@ from tests.cluster.case import ClusterTestCase, running_cluster
 from tests.cluster.nodes import Cluster, Node
 from tests.cluster.tenants import settings_file
 from tests.sdk.case import ADDED, REMOVED, JsClient, fresh
-from tests.server import wait_for
+from tests.server import let_pass, wait_for
 
 SHORT_LEASE = 2
 
@@ -320,12 +319,12 @@ class AllCutOff(ClusterTestCase):
         self.assert_count(cluster.nodes, news, 3)
         for proxy in cluster.proxies:
             proxy.refuse()
-        time.sleep(2 * SHORT_LEASE)
+        let_pass(2 * SHORT_LEASE)
         for node, proxy in zip(cluster.nodes, cluster.proxies, strict=True):
             proxy.go_on()
             node.wait_until_joined()
             self.assertEqual(self.users(node, room), users)
-            time.sleep(SHORT_LEASE / 4)
+            let_pass(SHORT_LEASE / 4)
         self.assert_users(cluster.nodes, room, users)
         self.assert_count(cluster.nodes, room, 3)
         self.assert_count(cluster.nodes, news, 3)

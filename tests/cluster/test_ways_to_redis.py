@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-import time
 from pathlib import Path
 
 import trustme
@@ -14,7 +13,7 @@ from tests.cluster.nodes import ALONE, Node
 from tests.cluster.proxy import Proxy
 from tests.cluster.redis import RedisServer, Sentinels
 from tests.sdk.case import ADDED, fresh
-from tests.server import Server, free_port, wait_for
+from tests.server import Server, free_port, let_pass, wait_for
 
 PASSWORD = "pass/word:with@all#kinds?"
 ENCODED = "pass%2Fword%3Awith%40all%23kinds%3F"
@@ -130,7 +129,7 @@ class Ways(ClusterTestCase):
             self.assertNotIn(PASSWORD, node.log)
             self.assertNotIn(ENCODED, node.log)
         attempts, lines = self.attempts(redis), [node.log.count("\n") for node in nodes]
-        time.sleep(A_WHILE)
+        let_pass(A_WHILE)
         self.assertLess(self.attempts(redis) - attempts, FEW * A_WHILE)
         for node, before in zip(nodes, lines, strict=True):
             self.assertLess(node.log.count("\n") - before, FEW, node.log[-1000:])

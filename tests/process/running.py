@@ -13,9 +13,9 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+import trustme
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.sync.client import ClientConnection, connect
 
@@ -71,9 +71,7 @@ class Foreground:
         wait_for("listening", self._listens)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         self.process.terminate()
         try:
             self.process.wait(PATIENCE)
@@ -112,9 +110,7 @@ class Daemon:
         self.pid = int(self.pid_file.read_text()) if self.pid_file.exists() else 0
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         if self.pid and self.runs():
             os.kill(self.pid, signal.SIGKILL)
         self._directory.cleanup()
@@ -141,6 +137,13 @@ class ProcessTestCase(SynchronousTestCase):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.folder = Path(directory.name)
+
+    def make_certificate(self) -> tuple[Path, ssl.SSLContext]:
+        """Make a certificate: the file of it and its key, and what a client needs to trust it."""
+        authority, file, context = trustme.CA(), self.folder / "both.pem", ssl.create_default_context()
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(file))
+        authority.configure_trust(context)
+        return file, context
 
     def connect(
         self, port: int, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, key: str = KEY

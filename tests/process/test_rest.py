@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import time
-
-import trustme
 
 from tests.api.requests import read_responses, request_bytes, signed_target
 from tests.process.running import ProcessTestCase
@@ -58,11 +55,7 @@ class RestTests(ProcessTestCase):
 
     def test_ports(self) -> None:
         """HTTP: on a port of its own, on one port with the WebSockets, and over TLS."""
-        authority = trustme.CA()
-        file = self.folder / "both.pem"
-        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(file))
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
+        file, context = self.make_certificate()
         for one_port in (False, True):
             for options in ((), (f"--tls-cert={file}",)):
                 with Server(*options, one_port=one_port) as server:

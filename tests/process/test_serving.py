@@ -86,11 +86,7 @@ class PortTests(ProcessTestCase):
 
     def test_tls(self) -> None:
         """TLS: with a certificate both ports speak it, and one port for both."""
-        authority = trustme.CA()
-        file = self.folder / "both.pem"
-        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(file))
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
+        file, context = self.make_certificate()
         for one_port in (False, True):
             with Server(f"--tls-cert={file}", one_port=one_port) as server:
                 client = self.connect(server.websocket_port, tls=context)

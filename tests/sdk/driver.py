@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from tests.sdk import node
@@ -96,9 +95,7 @@ class Driver:
         self._wait_for(lambda: self._ready or None, lambda: "the driver did not start")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         """End the process; it leaves when its input ends."""
         assert self._process.stdin
         assert self._process.stdout
