@@ -58,7 +58,7 @@ _subscribe = msgspec.json.Decoder(Subscribe)
 _unsubscribe = msgspec.json.Decoder(Unsubscribe)
 _signin = msgspec.json.Decoder(SignIn)
 _string = msgspec.json.Decoder(str)
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 
 
 class _ChannelData(msgspec.Struct, frozen=True):
@@ -204,7 +204,8 @@ def subscription_error(refusal: SubscriptionRefused, *, internal: bool = False) 
 
 def event(channel: str, name: str, data: str, user_id: str | None = None) -> Message:
     """Build a delivered event; `data` passes through character for character."""
-    return _say(Event(event=name, channel=channel, data=data, user_id=UNSET if user_id is None else user_id))
+    user = UNSET if user_id is None else user_id
+    return Message(Event(event=name, channel=channel, data=data, user_id=user), _encode)
 
 
 def signin_success(user_data: str) -> Message:
@@ -246,11 +247,11 @@ def member_removed(channel: str, user_id: str) -> Message:
 
 
 def _say(message: Event | ErrorEvent) -> Message:
-    return Message(_encoder.encode(message))
+    return Message(message, _encode)
 
 
 def _data(value: msgspec.Struct) -> str:
-    return _encoder.encode(value).decode()
+    return _encode(value).decode()
 
 
 _PONG = _say(Event(event=PONG))

@@ -7,6 +7,7 @@ for `auth`); what the server says is exact: `data` is always a string, except in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -191,23 +192,45 @@ Framing = Callable[[bytes], bytes]
 """How one kind of transport wraps a text."""
 
 
-class Message:
-    """A finished text on its way to any number of subscribers: encoded once, framed once per kind of transport.
+class Message(Struct, eq=False):
+    """What is on its way to any number of subscribers: encoded once, framed once per kind of transport.
 
-    :param text: the JSON text, in UTF-8.
+    Both are done when somebody first asks: what nobody hears, as so many events, costs next to nothing.
+
+    :param said: the JSON text, in UTF-8, or what becomes of it by `encode`.
+    :param encode: makes the text; not needed where it is there already.
     """
 
-    __slots__ = ("_frames", "text")
+    said: object
+    encode: Callable[[Any], bytes] = bytes
+    _framing: Framing | None = None
+    _frame: bytes = b""
+    _others: dict[Framing, bytes] | None = None
 
-    def __init__(self, text: bytes) -> None:
-        self.text = text
-        self._frames: dict[Framing, bytes] = {}
+    @property
+    def text(self) -> bytes:
+        """The JSON text."""
+        if not isinstance(self.said, bytes):
+            self.said = self.encode(self.said)
+        return self.said
 
     def framed(self, framing: Framing) -> bytes:
         """Give the bytes of one kind of transport; they are made at the first call."""
-        frame = self._frames.get(framing)
+        if framing == self._framing:
+            return self._frame
+        if self._framing is None:
+            self._framing = framing
+            self._frame = framing(self.text)
+            return self._frame
+        return self._framed_otherwise(framing)
+
+    def _framed_otherwise(self, framing: Framing) -> bytes:
+        """Give the bytes of a second kind of transport."""
+        if self._others is None:
+            self._others = {}
+        frame = self._others.get(framing)
         if frame is None:
-            frame = self._frames[framing] = framing(self.text)
+            frame = self._others[framing] = framing(self.text)
         return frame
 
     def __repr__(self) -> str:

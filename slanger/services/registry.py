@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -52,7 +53,7 @@ class ChannelRegistry(Service):
         self._broker = broker
         self._counts = counts
         self._webhooks = webhooks
-        self._channels: dict[str, Channels[ISubscriber]] = {}
+        self._channels: defaultdict[str, Channels[ISubscriber]] = defaultdict(Channels)
         self._joining: dict[tuple[str, str], _Ticket] = {}
         self._waiting: dict[tuple[str, str], list[_Ticket]] = {}
 
@@ -70,7 +71,7 @@ class ChannelRegistry(Service):
 
     def leave(self, subscriber: ISubscriber, channel: str, member: Member | None) -> None:
         """Take a subscriber off a channel, also when its `join` is still under way."""
-        app, socket_id, table = subscriber.app, subscriber.socket_id, self._table(subscriber.app)
+        app, socket_id, table = subscriber.app, subscriber.socket_id, self._channels[subscriber.app.key]
         self._joining.pop((socket_id, channel), None)
         was_on = socket_id in table.on(channel)
         was_last = table.remove(channel, socket_id)
@@ -117,27 +118,27 @@ class ChannelRegistry(Service):
     def deliver(self, app: App, channel: str, message: Message, exclude: str | None) -> None:
         """Hand an event of another node to this node's subscribers; the text arrives ready."""
         self._outdate(app, channel)
-        fan_out(message, self._table(app).on(channel), exclude)
+        fan_out(message, self._channels[app.key].on(channel), exclude)
 
     def member_added(self, app: App, channel: str, member: Member) -> None:
         """Tell this node's subscribers that a user came."""
-        subscribers = self._table(app).on(channel)
+        subscribers = self._channels[app.key].on(channel)
         if subscribers:
             fan_out(codec.member_added(channel, member), subscribers)
 
     def member_removed(self, app: App, channel: str, user_id: str) -> None:
         """Tell this node's subscribers that a user went."""
-        subscribers = self._table(app).on(channel)
+        subscribers = self._channels[app.key].on(channel)
         if subscribers:
             fan_out(codec.member_removed(channel, user_id), subscribers)
 
     def channels(self, app: App) -> Iterable[str]:
         """Name the channels that this node has subscribers on."""
-        return self._table(app)
+        return self._channels[app.key]
 
     def subscriptions(self, app: App, channel: str) -> int:
         """Count this node's subscribers on a channel."""
-        return self._table(app).count(channel)
+        return self._channels[app.key].count(channel)
 
     def __len__(self) -> int:
         """Count the channels of all apps."""
@@ -145,15 +146,12 @@ class ChannelRegistry(Service):
 
     # Inside
 
-    def _table(self, app: App) -> Channels[ISubscriber]:
-        table = self._channels.get(app.key)
-        if table is None:
-            table = self._channels[app.key] = Channels()
-        return table
-
     def _send(self, app: App, channel: str, message: Message, exclude: str | None = None) -> None:
-        self._outdate(app, channel)
-        fan_out(message, self._table(app).on(channel), exclude)
+        if self._waiting:
+            self._outdate(app, channel)
+        subscribers = self._channels[app.key].on(channel)
+        if subscribers:
+            fan_out(message, subscribers, exclude)
         self._broker.publish(app, channel, message, exclude)
 
     async def _ask_and_admit(
@@ -213,7 +211,7 @@ class ChannelRegistry(Service):
     def _admit(self, subscriber: ISubscriber, channel: str, data: str) -> None:
         """Add the subscriber and tell it so in one step: nothing is published in between."""
         app = subscriber.app
-        if self._table(app).add(channel, subscriber.socket_id, subscriber):
+        if self._channels[app.key].add(channel, subscriber.socket_id, subscriber):
             self._broker.open(app, channel)
         else:
             self._broker.recount(app, channel)

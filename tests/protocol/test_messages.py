@@ -28,6 +28,19 @@ class Framings(SynchronousTestCase):
         self.assertEqual(message.framed(square), b"[{}]")
         self.assertEqual(calls, ["square", "round"])
 
+    def test_encoded_when_asked_for(self) -> None:
+        """Fan-out: a message is encoded when its text or a frame is first asked for, once, and never for nobody."""
+        calls: list[object] = []
+
+        def encode(said: object) -> bytes:
+            calls.append(said)
+            return b"{}"
+
+        message = Message("said", encode)
+        self.assertEqual(calls, [])
+        self.assertEqual((message.framed(bytes.lower), message.framed(bytes.upper), message.text), (b"{}",) * 3)
+        self.assertEqual(calls, ["said"])
+
     def test_repr(self) -> None:
         """A message shows its text."""
         self.assertEqual(repr(Message(b"{}")), "Message(b'{}')")
