@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
+
 from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from slanger.protocol import signing
@@ -161,3 +164,13 @@ class Comparisons(SynchronousTestCase):
     def test_upper_case(self) -> None:
         """Auth tokens: a signature is lower-case hexadecimal."""
         self.assertFalse(signing.verify(SECRET, "text", signing.sign(SECRET, "text").upper()))
+
+
+class HmacTests(SynchronousTestCase):
+    """Signatures are HMAC-SHA256, by whatever means."""
+
+    @given(texts | st.text(min_size=60, max_size=70), texts)
+    def test_any(self, secret: str, text: str) -> None:
+        """Signing: any text under any secret, be it longer than a block of the hash, as the standard library does."""
+        expected = hmac.digest(secret.encode(), text.encode(), "sha256").hex()
+        self.assertEqual([signing.sign(secret, text) for _ in range(2)], [expected] * 2)
