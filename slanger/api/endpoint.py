@@ -136,6 +136,10 @@ class Nowhere(Leaf):
         return plain_text(NotFound.status, NotFound().message)
 
 
+DONE = Reply(200, "application/json", b"{}")
+"""There is nothing more to say."""
+
+
 def plain_text(status: int, text: str, allow: str = "") -> Reply:
     """Answer with one line of plain text, as server SDKs expect of an error."""
     return Reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), allow)
@@ -143,6 +147,8 @@ def plain_text(status: int, text: str, allow: str = "") -> Reply:
 
 def json_text(answer: Answer) -> Reply:
     """Answer with JSON."""
+    if not answer:
+        return DONE
     return Reply(200, "application/json", msgspec.json.encode(answer))
 
 

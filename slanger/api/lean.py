@@ -12,9 +12,10 @@ And nothing is taken that twisted.web would read otherwise; tests compare the tw
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.defer import Deferred
@@ -36,6 +37,14 @@ REQUEST_BYTES = 64 * 1024
 
 METHODS = (b"GET", b"POST")
 
+CLIENTS = 256
+"""Headers that are remembered."""
+
+REPLIES = 64
+"""Heads of replies that are remembered; nearly all that are sent in one second are alike."""
+
+_LINE = re.compile(rb"(%b) (/[!-~]*) HTTP/1\.1\r\n" % b"|".join(METHODS))
+
 STEERING = frozenset((b"connection", b"expect", b"transfer-encoding"))
 HARMLESS = (b"connection", b"keep-alive")
 
@@ -43,53 +52,58 @@ Writer = Callable[[ITransport], Callable[[Any, bytes], object]]
 """Gives the fastest way to write to a transport: what takes it, and bytes."""
 
 
-class Head:
-    """The head of a request. The parser tells what it finds; it has made sure that lengths are numbers, and come once.
+class Head(NamedTuple):
+    """The head of a plain request.
 
-    :ivar plain: whether no header says how to read or answer the request, save for the length of its body.
     :ivar body: where the body begins.
     :ivar end: where it ends; not all of it need be there yet.
     """
 
-    __slots__ = ("body", "end", "method", "plain", "uri")
-
     method: bytes
     uri: bytes
+    body: int
+    end: int
 
-    def __init__(self, length: int) -> None:
-        self.plain = True
-        self.body = self.end = length
 
-    def on_url(self, uri: bytes) -> None:
-        """Keep what is asked for."""
-        self.uri = uri
+def read_head(data: bytes) -> Head | None:
+    """Read the head of a request, if it is all there and plain."""
+    line = _LINE.match(data)
+    body = data.find(b"\r\n\r\n", 0, HEAD_BYTES) + 4
+    if line is None or body < 4:
+        return None
+    length = body_length(data[line.end() : body])
+    if length is None or body + length > REQUEST_BYTES:
+        return None
+    return Head(line[1], line[2], body, body + length)
+
+
+class _Headers:
+    """What headers say. The parser tells what it finds; it has made sure that lengths are numbers, and come once."""
+
+    plain = True
+    length = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the length of the body, and note what makes a request less than plain."""
         name = name.lower()
         if name == b"content-length":
-            self.end += int(value)
+            self.length = int(value)
         elif name in STEERING and (name, value.lower()) != HARMLESS:
             self.plain = False
 
 
-def read_head(data: bytes) -> Head | None:
-    """Read the head of a request, if it is all there and plain."""
-    length = data.find(b"\r\n\r\n", 0, HEAD_BYTES) + 4
-    if length < 4:
-        return None
-    head = Head(length)
-    parser = HttpRequestParser(head)
+@lru_cache(CLIENTS)
+def body_length(headers: bytes) -> int | None:
+    """Tell how long a body is, None where headers say more than that. A client's hardly change, so some are kept.
+
+    :param headers: all lines behind the first, the empty one included.
+    """
+    said = _Headers()
     try:
-        parser.feed_data(data[:length])
+        HttpRequestParser(said).feed_data(b"POST / HTTP/1.1\r\n" + headers)
     except (HttpParserError, HttpParserUpgrade):
         return None
-    head.method = parser.get_method()
-    if not head.plain or head.end > REQUEST_BYTES or head.method not in METHODS or not head.uri.startswith(b"/"):
-        return None
-    if not data.startswith(b"%b %b HTTP/1.1\r\n" % (head.method, head.uri)):  # the parser is generous with blanks
-        return None
-    return head
+    return said.length if said.plain else None
 
 
 class LeanChannel(HTTPChannel):
@@ -226,18 +240,16 @@ class LeanSite(ApiSite):
 
 def _written(reply: Reply, now: float) -> bytes:
     """Write a reply as twisted.web writes it."""
-    return b"HTTP/1.1 %d %b\r\nDate: %b\r\n%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
-        reply.status,
-        RESPONSES[reply.status],
-        _date(int(now)),
-        b"Allow: %b\r\n" % reply.allow.encode() if reply.allow else b"",
-        reply.content_type.encode(),
-        len(reply.body),
-        reply.body,
+    return _head(reply.status, reply.content_type, reply.allow, len(reply.body), int(now)) + reply.body
+
+
+@lru_cache(REPLIES)
+def _head(status: int, content_type: str, allow: str, length: int, second: int) -> bytes:
+    return b"HTTP/1.1 %d %b\r\nDate: %b\r\n%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (
+        status,
+        RESPONSES[status],
+        datetimeToString(second),
+        b"Allow: %b\r\n" % allow.encode() if allow else b"",
+        content_type.encode(),
+        length,
     )
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    text: bytes = datetimeToString(second)
-    return text

@@ -295,6 +295,14 @@ class HeadTests(SynchronousTestCase):
         ):
             self.assertIsNone(read_head(data), data)
 
+    def test_other_headers(self) -> None:
+        """Lean: what headers say is theirs alone; the same requests with others, in any order, are read anew."""
+        lengths = (b"1", b"22", b"333")
+        heads = [head(b"Content-Length: " + length) for length in lengths] * 2
+        found = [read_head(each) for each in heads]
+        self.assertEqual([each and each.end - each.body for each in found], [1, 22, 333] * 2)
+        self.assertEqual([each and each.body for each in found], [len(each) for each in heads])
+
     def test_limits(self) -> None:
         """Lean: a head within its limit is within those of twisted.web."""
         self.assertLess(HEAD_BYTES, 16384)
