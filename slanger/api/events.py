@@ -139,5 +139,5 @@ def check_event(app: App, name: str, data: str, channels: Sequence[str], socket_
             raise BadRequest(fault)
     if socket_id and not names.is_socket_id(socket_id):
         raise BadRequest(f"Invalid socket id {socket_id!r}: expected two numbers joined by a dot")
-    if len(data.encode()) > app.event_data_bytes:
+    if names.exceeds(data, app.event_data_bytes):
         raise TooLarge(f"The data content of this event exceeds the allowed maximum ({app.event_data_bytes} bytes)")

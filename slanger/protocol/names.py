@@ -62,6 +62,7 @@ REQUEST_BODY_BYTES = 1024 * 1024
 _CHANNEL = re.compile(r"[-a-zA-Z0-9_=@,.;]+\Z")
 _SOCKET_ID = re.compile(r"[0-9]+\.[0-9]+\Z")
 
+_MOST_BYTES = 4  # of one character, in UTF-8
 _CACHE_PREFIXES = ("cache-", "private-cache-", "private-encrypted-cache-", "presence-cache-")
 INBOX_PREFIX = "#server-to-user-"
 CLIENT_EVENT_PREFIX = "client-"
@@ -109,6 +110,8 @@ def channel_fault(channel: str, longest: int = CHANNEL_NAME_LENGTH) -> str | Non
     :param longest: characters allowed; a user's inbox name is measured without its prefix, and as the user's id may
         hold any characters, so may the rest of the inbox name.
     """
+    if len(channel) <= longest and _CHANNEL.match(channel):
+        return None
     name = channel.removeprefix(INBOX_PREFIX)
     if not name:
         return "Invalid channel name: it is empty"
@@ -128,6 +131,11 @@ def event_fault(event: str) -> str | None:
     if event.startswith(RESERVED_EVENT_PREFIXES):
         return f"Invalid event name {event!r}: the prefixes pusher: and pusher_internal: are reserved"
     return None
+
+
+def exceeds(text: str, limit: int) -> bool:
+    """Whether a text has more bytes than a limit; they are counted only where that is not plain from its length."""
+    return len(text) * _MOST_BYTES > limit and len(text.encode()) > limit
 
 
 def is_socket_id(text: str) -> bool:

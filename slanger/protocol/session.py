@@ -179,7 +179,7 @@ class Session:
 
     def _pass_on(self, event: ClientEvent, now: float) -> Iterable[Effect]:
         limit = self.rules.event_data_bytes
-        if len(event.data) > limit or len(event.data.encode()) > limit:
+        if names.exceeds(event.data, limit):
             raise MessageRefused(f"Client event rejected - its data exceeds the allowed maximum ({limit} bytes)")
         self._count_client_event(now)
         member = self._subscriptions[event.channel].member
