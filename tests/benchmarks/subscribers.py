@@ -1,0 +1,317 @@
+"""Subscribers: WebSocket connections that count what they are delivered.
+
+Reading must cost less than sending does, or the load generator is what is measured. So the frames of a crowd's events
+have the same size and each holds one `@`, which nothing else does: what was read is counted by C alone, and where sizes
+and signs agree, that was all. Whatever else comes is taken apart frame by frame.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from array import array
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from tests.benchmarks import frames
+from tests.benchmarks.faults import Fault
+from tests.benchmarks.loop import Loop
+from tests.benchmarks.requests import sign
+from tests.benchmarks.targets import Address, Serving
+
+MARK = b"@"
+INDEX_DIGITS = 8
+"""An event's data begins with the mark and its index among the requests, in so many digits."""
+
+SAMPLE = 15
+"""The latency of every sixteenth read is kept: a mask of the number of reads."""
+
+IN_FLIGHT = 64
+"""Connections that are being made at the same time."""
+
+CONNECT_PATIENCE = 20.0
+"""Seconds in which at least one more connection must have been made."""
+
+BUFFER = 256 * 1024
+_BIND_ADDRESS_NO_PORT = 24  # IP_BIND_ADDRESS_NO_PORT of Linux, which the socket module names from Python 3.12 on
+PORTS = 20_000
+"""Connections that leave from one address of the loopback interface; it has 28,232 ports to call from."""
+
+
+class Crowd:
+    """Subscribers of one server.
+
+    Use it as a context manager: at its end all go.
+    """
+
+    def __init__(self, loop: Loop, serving: Serving) -> None:
+        self.loop = loop
+        self.serving = serving
+        self.subscribers: list[Subscriber] = []
+        self.buffer = bytearray(BUFFER)
+        self.established = 0
+        """Connections that were made."""
+        self.joined = 0
+        """Subscriptions that succeeded."""
+        self.failed: set[Subscriber] = set()
+        """Who was refused, or whose connection the server ended."""
+        self.ready_times: MutableSequence[float] = array("d")
+        """Seconds from the beginning of each connection to its subscription."""
+        self.pongs = 0
+        """Answers to pings."""
+        self.delivered = 0
+        """Events that came."""
+        self.reads = 0
+        self.sent_at: Sequence[float] = ()
+        """When the event with an index was sent; empty as long as nobody asks for latencies."""
+        self.latencies: MutableSequence[float] = array("d")
+        """Seconds from sending the request to reading the event, of the sample."""
+        self.complaint = "it said nothing"
+        """What the server said last when it refused something."""
+        host = quote(serving.key, safe="")
+        self.handshake = (
+            f"GET /app/{host}?protocol=7&client=js&version=8.4.0&flash=false HTTP/1.1\r\n"
+            f"Host: {serving.websocket[0]}:{serving.websocket[1]}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: http://localhost\r\n\r\n"
+        ).encode()
+
+    def __enter__(self) -> Crowd:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        for subscriber in self.subscribers:
+            subscriber.close()
+
+    def gather(self, count: int, channels: Callable[[int], Sequence[str]]) -> None:
+        """Connect so many more subscribers, and put each on his channels.
+
+        :param channels: names them, by the number of the subscriber.
+        :raises Fault: some are refused, or not answered.
+        """
+        every = [tuple(channels(number)) for number in range(count)]
+        whole = self.joined + sum(map(len, every))
+        begun = self.established + len(self.failed)
+        for each in every:
+            self.wait(lambda begun=begun: begun - self.established - len(self.failed) < IN_FLIGHT)  # type: ignore[misc]
+            self.subscribers.append(Subscriber(self, len(self.subscribers), each))
+            begun += 1
+        self.wait(lambda: bool(self.failed) or (self.established == begun and self.joined == whole))
+        self.check()
+
+    def join(self, subscriber: Subscriber, channel: str, user_id: str) -> None:
+        """Put a connected subscriber on a presence channel."""
+        data = json.dumps({"user_id": user_id, "user_info": {"name": "A user of benchmarks"}})
+        signature = sign(self.serving.secret, f"{subscriber.socket_id}:{channel}:{data}")
+        subscriber.subscribe(channel, auth=f"{self.serving.key}:{signature}", channel_data=data)
+
+    def check(self) -> None:
+        """Check that all are still there.
+
+        :raises Fault: the server has ended or refused some.
+        """
+        if self.failed:
+            raise Fault(
+                f"{len(self.failed):,} of {len(self.subscribers):,} subscribers were refused or cut off: "
+                f"{self.complaint}"
+            )
+
+    def wait(self, happened: Callable[[], bool]) -> None:
+        """Wait for connections and subscriptions.
+
+        :raises Fault: there is no more progress, or some were refused.
+        """
+        if not self.loop.until(happened, lambda: self.established + self.joined + self.delivered, CONNECT_PATIENCE):
+            self.check()
+            raise Fault(
+                f"after {self.established:,} connections and {self.joined:,} subscriptions there were no more for "
+                f"{CONNECT_PATIENCE:g} s: {self.complaint}"
+            )
+
+
+class Subscriber:
+    """One connection.
+
+    :param number: tells the address it leaves from, on the loopback interface.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_channels",
+        "_crowd",
+        "_receive",
+        "_rest",
+        "_size",
+        "_socket",
+        "channels",
+        "events",
+        "socket_id",
+    )
+
+    def __init__(self, crowd: Crowd, number: int, channels: tuple[str, ...]) -> None:
+        self._crowd = crowd
+        self.channels = channels
+        self.events = 0
+        self.socket_id = ""
+        self._begun = time.perf_counter()
+        self._rest = b""
+        self._size = 0
+        self._socket = _calling(crowd.serving.websocket, number)
+        self._receive = self._socket.recv_into
+        crowd.loop.watch_connecting(self._socket, self._connected)
+
+    def subscribe(self, channel: str, **more: str) -> None:
+        """Ask for a channel."""
+        self._say({"event": "pusher:subscribe", "data": {"channel": channel, **more}})
+
+    def close(self) -> None:
+        """Go, without a word, as clients do whose network is gone."""
+        if self._socket.fileno() >= 0:
+            self._crowd.loop.forget(self._socket)
+            self._socket.close()
+
+    def ping(self) -> None:
+        """Ask the server for a sign of life."""
+        self._say({"event": "pusher:ping", "data": {}})
+
+    def _connected(self) -> None:
+        if number := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._end(f"connecting failed: {os.strerror(number)}")
+            return
+        self._crowd.loop.watch_connected(self._socket, self._read_handshake)
+        self._send(self._crowd.handshake)
+
+    def _read_handshake(self) -> None:
+        try:
+            data = self._rest + self._socket.recv(BUFFER)
+        except OSError as fault:
+            self._end(f"the handshake failed: {fault.strerror}")
+            return
+        head, found, rest = data.partition(b"\r\n\r\n")
+        if len(data) == len(self._rest) or (found and b" 101 " not in head[:16]):
+            status = head.partition(b"\r\n")[0].decode("latin-1")
+            self._end(f"the handshake was refused: {status or 'the connection ended'} {rest[:80].decode('latin-1')}")
+            return
+        self._rest = data
+        if found:
+            self._rest = b""
+            self._crowd.loop.forget(self._socket)
+            self._crowd.loop.watch(self._socket, self.read)
+            if rest:
+                self._take(rest)
+
+    def read(self) -> None:
+        """Count what has come."""
+        crowd = self._crowd
+        buffer = crowd.buffer
+        try:
+            size = self._receive(buffer)
+        except BlockingIOError:
+            return
+        except OSError as fault:
+            self._end(f"the connection broke: {fault.strerror}")
+            return
+        if not size:
+            self._end("the server ended the connection")
+            return
+        if self._size and not self._rest:
+            count = buffer.count(MARK, 0, size)
+            if count * self._size == size:
+                self.events += count
+                crowd.delivered += count
+                crowd.reads += 1
+                if not crowd.reads & SAMPLE and crowd.sent_at:
+                    self._sample(buffer, size)
+                return
+        self._take(bytes(memoryview(buffer)[:size]))
+
+    def _take(self, data: bytes) -> None:
+        whole, self._rest = frames.take_apart(self._rest + data)
+        for opcode, size, payload in whole:
+            if opcode == frames.TEXT:
+                if payload.count(MARK) == 1:
+                    self._event(size, payload)
+                else:
+                    self._hear(json.loads(payload))
+            elif opcode == frames.PING:
+                self._send(frames.frame(payload, frames.PONG))
+            elif opcode == frames.CLOSE:
+                code, reason = int.from_bytes(payload[:2], "big"), payload[2:].decode(errors="replace")
+                self._end(f"closed with {code} {reason}")
+                return
+
+    def _event(self, size: int, payload: bytes) -> None:
+        crowd = self._crowd
+        self._size = size
+        self.events += 1
+        crowd.delivered += 1
+        crowd.reads += 1
+        if not crowd.reads & SAMPLE and crowd.sent_at:
+            self._sample(payload, len(payload))
+
+    def _sample(self, data: bytes | bytearray, end: int) -> None:
+        now = time.perf_counter()
+        crowd = self._crowd
+        at = data.find(MARK, 0, end)
+        while at >= 0:
+            index = int(data[at + 1 : at + 1 + INDEX_DIGITS])
+            crowd.latencies.append(now - crowd.sent_at[index])
+            at = data.find(MARK, at + 1, end)
+
+    def _hear(self, message: Mapping[str, Any]) -> None:
+        crowd = self._crowd
+        match message["event"]:
+            case "pusher:connection_established":
+                self.socket_id = json.loads(message["data"])["socket_id"]
+                crowd.established += 1
+                for channel in self.channels:
+                    self.subscribe(channel)
+            case "pusher_internal:subscription_succeeded":
+                crowd.joined += 1
+                crowd.ready_times.append(time.perf_counter() - self._begun)
+            case "pusher:ping":
+                self._say({"event": "pusher:pong", "data": {}})
+            case "pusher:pong":
+                crowd.pongs += 1
+            case "pusher:error" | "pusher:subscription_error" | "pusher_internal:subscription_error":
+                crowd.complaint = json.dumps(message["data"])
+                crowd.failed.add(self)
+
+    def _say(self, message: Mapping[str, object]) -> None:
+        self._send(frames.frame(json.dumps(message).encode()))
+
+    def _send(self, data: bytes) -> None:
+        try:
+            sent = self._socket.send(data)
+        except OSError as fault:
+            self._end(f"the connection broke: {fault.strerror}")
+            return
+        if sent != len(data):
+            raise Fault("the server reads so slowly that a subscriber's few bytes do not fit into the socket's buffer")
+
+    def _end(self, why: str) -> None:
+        if self not in self._crowd.failed:
+            self._crowd.failed.add(self)
+            self._crowd.complaint = why
+        self.close()
+
+
+def _calling(address: Address, number: int) -> socket.socket:
+    """Begin to connect; from another address for every 20,000 connections, where the server is on the loopback one."""
+    family, kind, _, _, where = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
+    sock = socket.socket(family, kind)
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if number >= PORTS and str(where[0]).startswith("127."):
+        sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((f"127.0.0.{1 + number // PORTS}", 0))
+    try:
+        sock.connect(where)
+    except BlockingIOError:
+        pass
+    except OSError as fault:
+        sock.close()
+        raise Fault(f"cannot connect to {address[0]}:{address[1]}: {fault.strerror}") from None
+    return sock
