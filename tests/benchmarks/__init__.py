@@ -13,6 +13,7 @@ A benchmark is no test: it prints figures and asserts none. The rooms, from the 
 * `targets` starts servers, or knows where they are; `processes` reads what they use from /proc;
 * `workloads` is the table of what is measured, on a server under `load`; `stream` publishes, and follows what becomes
   of it; `probe` waits for answers meanwhile;
-* `subscribers` and `publishers` are the two kinds of clients, on one `loop`; `frames` and `requests` is what they say;
+* `subscribers` in a `crowd` and `publishers` are the two kinds of clients, on one `loop`; `frames` and `requests` are
+  what they say;
 * `figures` is what is measured, and what many runs of it make.
 """

@@ -14,7 +14,8 @@ from tests.benchmarks.options import Plan, parse
 from tests.benchmarks.report import Report
 from tests.benchmarks.sitting import Cores, Sitting
 
-_SECRET = re.compile(r"(secret[= ])[^,\s]+")
+_SECRET = re.compile(r"(secret[= ])[^,\s']+")
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[\w.-]+/)*([\w.-]+/[\w.-]+)")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,16 +58,22 @@ def _run(plan: Plan, arguments: Sequence[str]) -> int:
 
 def _facts(plan: Plan, arguments: Sequence[str], cores: Cores, before: str) -> Mapping[str, str]:
     command = shlex.join(("python", "-m", "tests.benchmarks", *arguments))
+    servers = {f"server {number}": f"{each.name}: {each.origin}" for number, each in enumerate(plan.targets, 1)}
     shared = ", which is too few to keep them apart" if cores.server & cores.load else ""
     return {
-        "command": _SECRET.sub(r"\1...", command),
+        "command": _publish(command),
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         **machine.describe(),
         "cores": f"servers started here on {_list(cores.server)}, load generator on {_list(cores.load)}{shared}",
         "busy": f"{before} processes wanted to run in the minute before, {machine.busy()} in the last",
         "figures": f"median of {plan.runs} runs in turn (least … most)" if plan.runs > 1 else "one run",
-        **{f"server {number}": f"{each.name}: {each.origin}" for number, each in enumerate(plan.targets, 1)},
+        **{number: _publish(about) for number, about in servers.items()},
     }
+
+
+def _publish(text: str) -> str:
+    """Leave out what is nobody else's: secrets, and where on this machine a file is."""
+    return _FOLDERS.sub(r"\1", _SECRET.sub(r"\1...", text))
 
 
 def _list(numbers: frozenset[int]) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.loop import Loop
 from tests.benchmarks.publishers import Press
-from tests.benchmarks.subscribers import Crowd
 from tests.benchmarks.targets import Serving
 
 SETTLED = 0.02

@@ -62,11 +62,13 @@ def draw(results: Results, servers: Sequence[str], path: Path) -> bool:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "slanger", "font.size": 9}):
         figure = Figure(figsize=(4 * len(panels), 3.4), layout="constrained")
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            ticks: set[int] = set()
             for server in servers:
                 points = _points(results, panel, server)
                 sizes, middles = [at for at, *_ in points], [middle for _, middle, *_ in points]
                 below = [middle - least for _, middle, least, _ in points]
                 above = [most - middle for _, middle, _, most in points]
+                ticks.update(sizes)
                 axes.errorbar(sizes, middles, (below, above), marker="o", capsize=3, label=server)
             axes.set_title(panel.title)
             axes.set_xlabel(panel.size)
@@ -74,6 +76,8 @@ def draw(results: Results, servers: Sequence[str], path: Path) -> bool:
             axes.set_ylim(bottom=0)
             if panel.logarithmic:
                 axes.set_xscale("log")
+            axes.set_xticks(sorted(ticks), [f"{each:,}" for each in sorted(ticks)])
+            axes.minorticks_off()
             axes.grid(alpha=0.3)
             axes.legend()
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.loop import Loop
-from tests.benchmarks.subscribers import Crowd
 
 QUICK = 0.005
 """Seconds in which an answer comes from a server that has nothing else to do."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ _PROC = Path("/proc")
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _NANO = 1e-9
+_FILES = re.compile(r"^Max open files +(\d+)", re.MULTILINE)
 
 
 class Processes:
@@ -41,8 +44,9 @@ class Processes:
         return sorted(set().union(*(os.sched_getaffinity(pid) for pid in self._pids)))
 
     def files(self) -> int:
-        """Tell how many files one of them may open."""
-        return min(resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] for pid in self._pids)
+        """Tell how many files each of them may open."""
+        limits = (_FILES.search((_PROC / str(pid) / "limits").read_text()) for pid in self._pids)
+        return min((int(limit[1]) for limit in limits if limit), default=sys.maxsize)
 
     def _all(self) -> Iterator[Path]:
         waiting = list(self._pids)

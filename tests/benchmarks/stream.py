@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.figures import CUT_OFF, EXTRA, LOST, REFUSED, Figure, percentiles
 from tests.benchmarks.load import Lap, Load
 from tests.benchmarks.publishers import Press
-from tests.benchmarks.subscribers import Crowd
 
 SPIN = 0.0015
 """Seconds before a request is due from which on nobody sleeps: epoll's clock ticks in milliseconds."""
@@ -55,8 +55,8 @@ def stream(load: Load, crowd: Crowd, press: Press, *, window: int | None = None,
     """Publish with an outstanding number of events, or at a rate.
 
     :param crowd: its subscribers are on one channel each; all channels of the press have as many.
-    :param window: events that are published and not delivered to all yet; without subscribers only the number of
-        publishers limits.
+    :param window: events that are under way; the next is published when the oldest of them has begun to come. Without
+        subscribers only the number of publishers limits.
     :param rate: events a second.
     """
     loop = load.loop
@@ -77,9 +77,7 @@ def stream(load: Load, crowd: Crowd, press: Press, *, window: int | None = None,
                 due += 1 / rate
             sleep = min(sleep, max(0.0, due - now - SPIN))
         else:
-            while press.idle and (
-                not each or (press.good + press.batch) * each <= most + crowd.delivered + written_off
-            ):
+            while press.idle and (not each or press.good * each < most + crowd.delivered + written_off):
                 press.publish()
         loop.turn(sleep)
         now = time.perf_counter()

@@ -12,14 +12,13 @@ import os
 import socket
 import time
 from array import array
-from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from tests.benchmarks import frames
 from tests.benchmarks.faults import Fault
 from tests.benchmarks.loop import Loop
-from tests.benchmarks.requests import sign
 from tests.benchmarks.targets import Address, Serving
 
 MARK = b"@"
@@ -29,37 +28,29 @@ INDEX_DIGITS = 8
 SAMPLE = 15
 """The latency of every sixteenth read is kept: a mask of the number of reads."""
 
-IN_FLIGHT = 64
-"""Connections that are being made at the same time."""
-
-CONNECT_PATIENCE = 20.0
-"""Seconds in which at least one more connection must have been made."""
-
 BUFFER = 256 * 1024
 _BIND_ADDRESS_NO_PORT = 24  # IP_BIND_ADDRESS_NO_PORT of Linux, which the socket module names from Python 3.12 on
 PORTS = 20_000
 """Connections that leave from one address of the loopback interface; it has 28,232 ports to call from."""
 
 
-class Crowd:
-    """Subscribers of one server.
-
-    Use it as a context manager: at its end all go.
-    """
+class Heard:
+    """What the subscribers of a crowd have heard, all together, and what they share."""
 
     def __init__(self, loop: Loop, serving: Serving) -> None:
         self.loop = loop
         self.serving = serving
-        self.subscribers: list[Subscriber] = []
         self.buffer = bytearray(BUFFER)
         self.established = 0
         """Connections that were made."""
         self.joined = 0
         """Subscriptions that succeeded."""
+        self.ready = 0
+        """Subscribers who are on all the channels they were to be on from the start."""
         self.failed: set[Subscriber] = set()
         """Who was refused, or whose connection the server ended."""
         self.ready_times: MutableSequence[float] = array("d")
-        """Seconds from the beginning of each connection to its subscription."""
+        """Seconds from the beginning of each connection until all that."""
         self.pongs = 0
         """Answers to pings."""
         self.delivered = 0
@@ -71,64 +62,12 @@ class Crowd:
         """Seconds from sending the request to reading the event, of the sample."""
         self.complaint = "it said nothing"
         """What the server said last when it refused something."""
-        host = quote(serving.key, safe="")
+        host, port = serving.websocket
         self.handshake = (
-            f"GET /app/{host}?protocol=7&client=js&version=8.4.0&flash=false HTTP/1.1\r\n"
-            f"Host: {serving.websocket[0]}:{serving.websocket[1]}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET /app/{quote(serving.key, safe='')}?protocol=7&client=js&version=8.4.0&flash=false HTTP/1.1\r\n"
+            f"Host: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: http://localhost\r\n\r\n"
         ).encode()
-
-    def __enter__(self) -> Crowd:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        for subscriber in self.subscribers:
-            subscriber.close()
-
-    def gather(self, count: int, channels: Callable[[int], Sequence[str]]) -> None:
-        """Connect so many more subscribers, and put each on his channels.
-
-        :param channels: names them, by the number of the subscriber.
-        :raises Fault: some are refused, or not answered.
-        """
-        every = [tuple(channels(number)) for number in range(count)]
-        whole = self.joined + sum(map(len, every))
-        begun = self.established + len(self.failed)
-        for each in every:
-            self.wait(lambda begun=begun: begun - self.established - len(self.failed) < IN_FLIGHT)  # type: ignore[misc]
-            self.subscribers.append(Subscriber(self, len(self.subscribers), each))
-            begun += 1
-        self.wait(lambda: bool(self.failed) or (self.established == begun and self.joined == whole))
-        self.check()
-
-    def join(self, subscriber: Subscriber, channel: str, user_id: str) -> None:
-        """Put a connected subscriber on a presence channel."""
-        data = json.dumps({"user_id": user_id, "user_info": {"name": "A user of benchmarks"}})
-        signature = sign(self.serving.secret, f"{subscriber.socket_id}:{channel}:{data}")
-        subscriber.subscribe(channel, auth=f"{self.serving.key}:{signature}", channel_data=data)
-
-    def check(self) -> None:
-        """Check that all are still there.
-
-        :raises Fault: the server has ended or refused some.
-        """
-        if self.failed:
-            raise Fault(
-                f"{len(self.failed):,} of {len(self.subscribers):,} subscribers were refused or cut off: "
-                f"{self.complaint}"
-            )
-
-    def wait(self, happened: Callable[[], bool]) -> None:
-        """Wait for connections and subscriptions.
-
-        :raises Fault: there is no more progress, or some were refused.
-        """
-        if not self.loop.until(happened, lambda: self.established + self.joined + self.delivered, CONNECT_PATIENCE):
-            self.check()
-            raise Fault(
-                f"after {self.established:,} connections and {self.joined:,} subscriptions there were no more for "
-                f"{CONNECT_PATIENCE:g} s: {self.complaint}"
-            )
 
 
 class Subscriber:
@@ -139,8 +78,8 @@ class Subscriber:
 
     __slots__ = (
         "_begun",
-        "_channels",
         "_crowd",
+        "_missing",
         "_receive",
         "_rest",
         "_size",
@@ -150,12 +89,13 @@ class Subscriber:
         "socket_id",
     )
 
-    def __init__(self, crowd: Crowd, number: int, channels: tuple[str, ...]) -> None:
+    def __init__(self, crowd: Heard, number: int, channels: tuple[str, ...]) -> None:
         self._crowd = crowd
         self.channels = channels
         self.events = 0
         self.socket_id = ""
         self._begun = time.perf_counter()
+        self._missing = 1 + len(channels)
         self._rest = b""
         self._size = 0
         self._socket = _calling(crowd.serving.websocket, number)
@@ -231,10 +171,10 @@ class Subscriber:
         whole, self._rest = frames.take_apart(self._rest + data)
         for opcode, size, payload in whole:
             if opcode == frames.TEXT:
-                if payload.count(MARK) == 1:
+                if payload.count(MARK) == 1 and b"error" not in payload:
                     self._event(size, payload)
                 else:
-                    self._hear(json.loads(payload))
+                    self._read_message(payload)
             elif opcode == frames.PING:
                 self._send(frames.frame(payload, frames.PONG))
             elif opcode == frames.CLOSE:
@@ -260,6 +200,12 @@ class Subscriber:
             crowd.latencies.append(now - crowd.sent_at[index])
             at = data.find(MARK, at + 1, end)
 
+    def _read_message(self, payload: bytes) -> None:
+        try:
+            self._hear(json.loads(payload))
+        except (ValueError, KeyError, TypeError):
+            raise Fault(f"the server said what is no message of the protocol: {payload[:200]!r}") from None
+
     def _hear(self, message: Mapping[str, Any]) -> None:
         crowd = self._crowd
         match message["event"]:
@@ -268,9 +214,10 @@ class Subscriber:
                 crowd.established += 1
                 for channel in self.channels:
                     self.subscribe(channel)
+                self._has_one_more()
             case "pusher_internal:subscription_succeeded":
                 crowd.joined += 1
-                crowd.ready_times.append(time.perf_counter() - self._begun)
+                self._has_one_more()
             case "pusher:ping":
                 self._say({"event": "pusher:pong", "data": {}})
             case "pusher:pong":
@@ -278,6 +225,12 @@ class Subscriber:
             case "pusher:error" | "pusher:subscription_error" | "pusher_internal:subscription_error":
                 crowd.complaint = json.dumps(message["data"])
                 crowd.failed.add(self)
+
+    def _has_one_more(self) -> None:
+        self._missing -= 1
+        if not self._missing:
+            self._crowd.ready += 1
+            self._crowd.ready_times.append(time.perf_counter() - self._begun)
 
     def _say(self, message: Mapping[str, object]) -> None:
         self._send(frames.frame(json.dumps(message).encode()))

@@ -121,8 +121,11 @@ class Other:
         """Where it comes from, in a few words."""
         if self.start is not None:
             return f"started by: {self.start}"
-        pids = f", process {', '.join(map(str, self.pids))}" if self.pids else ", elsewhere: its CPU is not known"
-        return f"running at {self.websocket[0]}:{self.websocket[1]}{pids}"
+        where = f"running at {self.websocket[0]}:{self.websocket[1]}"
+        if not self.pids:
+            return f"{where}; its processes are not known, so its CPU and memory are not"
+        cores = ", ".join(map(str, Processes(self.pids).cores()))
+        return f"{where}, process {', '.join(map(str, self.pids))} on cores {cores}"
 
     @contextmanager
     def serving(self, cores: Cores) -> Iterator[Serving]:

@@ -6,13 +6,16 @@ import json
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 
+from tests.benchmarks.crowd import Crowd
+from tests.benchmarks.faults import Fault
 from tests.benchmarks.figures import CUT_OFF, LEFT, LOST, Figure, percentiles
 from tests.benchmarks.load import Lap, Load, Sizes
 from tests.benchmarks.probe import Probe
 from tests.benchmarks.requests import request
 from tests.benchmarks.stream import Streamed, stream
+from tests.benchmarks.subscribers import MARK
 
 PUBLISHERS = 16
 """HTTP connections, where publishing is to be as fast as it goes."""
@@ -28,6 +31,9 @@ SUBSCRIPTIONS = 5
 
 STEPS = 5
 """Parts in which members join, to tell whether the later ones cost more."""
+
+ANSWER_PATIENCE = 20.0
+"""Seconds to wait for an answer of the REST API."""
 
 Figures = Iterable[Figure]
 
@@ -84,7 +90,7 @@ def _deliveries(streamed: Streamed) -> Figures:
 
 
 def fan_out(load: Load) -> Figures:
-    """One channel; the next event is published when all have the last."""
+    """One channel; the next event is published when the last is acknowledged and has begun to come."""
     with load.crowd(load.sizes.subscribers, _one) as crowd, load.press(1, ("bench-one",)) as press:
         yield from _deliveries(stream(load, crowd, press, window=1))
 
@@ -203,12 +209,15 @@ def _leave(load: Load, count: int) -> Figures:
 
 def _occupied(load: Load) -> Iterable[str]:
     """Ask which channels are occupied."""
-    with socket.create_connection(load.serving.api, load.sizes.patience) as sock:
-        sock.sendall(request(load.serving, "GET", "/channels"))
-        response = HTTPResponse(sock)
-        response.begin()
-        channels: Iterable[str] = json.loads(response.read())["channels"]
-        return channels
+    try:
+        with socket.create_connection(load.serving.api, ANSWER_PATIENCE) as sock:
+            sock.sendall(request(load.serving, "GET", "/channels"))
+            response = HTTPResponse(sock)
+            response.begin()
+            channels: Iterable[str] = json.loads(response.read())["channels"]
+    except (OSError, HTTPException, ValueError, KeyError) as fault:
+        raise Fault(f"it does not tell which channels are occupied: {fault!r}") from None
+    return channels
 
 
 def curve(load: Load) -> Figures:
@@ -227,24 +236,28 @@ def presence(load: Load) -> Figures:
     members = load.sizes.members
     with load.crowd(members, lambda _: ()) as crowd:
         load.settle()
-        for step in range(STEPS):
-            start, stop = members * step // STEPS, members * (step + 1) // STEPS
-            told = crowd.delivered
+        for step in range(1, STEPS + 1):
+            joined, told = crowd.joined, crowd.delivered
             load.lap()
-            for number in range(start, stop):
-                crowd.wait(lambda number=number: number - crowd.joined < PUBLISHERS or bool(crowd.failed))  # type: ignore[misc]
-                crowd.join(crowd.subscribers[number], "presence-bench", f"@{number:06d}")
-            expected = stop * (stop - 1) // 2
-            load.loop.until(
-                lambda stop=stop, expected=expected: crowd.joined >= stop and crowd.delivered >= expected,  # type: ignore[misc]
-                lambda: (crowd.joined, crowd.delivered),
-                load.sizes.patience,
-            )
-            crowd.check()
-            lap = load.lap()
-            yield from _micro("CPU per join", lap.server, stop - start, stop)
-            yield from _micro("CPU per message", lap.server, crowd.delivered - told + stop - start, stop)
+            _join(load, crowd, members * step // STEPS)
+            lap, joins = load.lap(), crowd.joined - joined
+            yield from _micro("CPU per join", lap.server, joins, crowd.joined)
+            yield from _micro("CPU per message", lap.server, joins + crowd.delivered - told, crowd.joined)
         yield Figure(LOST, "deliveries", members * (members - 1) // 2 - crowd.delivered)
+
+
+def _join(load: Load, crowd: Crowd, members: int) -> None:
+    """Have members join until there are so many and, where nothing is lost, each was told of all that came later."""
+    while crowd.asked < members:
+        crowd.wait(lambda: crowd.asked - crowd.joined < PUBLISHERS or bool(crowd.failed))
+        crowd.join(crowd.subscribers[crowd.asked], "presence-bench", f"{MARK.decode()}{crowd.asked:06d}")
+    told = members * (members - 1) // 2
+    load.loop.until(
+        lambda: bool(crowd.failed) or (crowd.joined >= members and crowd.delivered >= told),
+        lambda: (crowd.joined, crowd.delivered),
+        load.sizes.patience,
+    )
+    crowd.check()
 
 
 WORKLOADS = (
