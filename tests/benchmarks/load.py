@@ -73,6 +73,8 @@ class Load:
         self.loop = loop
         self.serving = serving
         self.sizes = sizes
+        self.remarks: list[str] = []
+        """What else a reader must know, such as why the server refused something."""
         self._last = self._now()
 
     @contextmanager

@@ -64,7 +64,8 @@ def draw(results: Results, servers: Sequence[str], path: Path) -> bool:
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             ticks: set[int] = set()
             for server in servers:
-                points = _points(results, panel, server)
+                if not (points := _points(results, panel, server)):
+                    continue
                 sizes, middles = [at for at, *_ in points], [middle for _, middle, *_ in points]
                 below = [middle - least for _, middle, least, _ in points]
                 above = [most - middle for _, middle, _, most in points]

@@ -66,7 +66,7 @@ class Report:
                 "   :alt: Cost against size, of each server; the tables below have the values.",
             ]
         if faults := self.results.faults():
-            lines += ["", ".. warning::", "", *(f"   * {fault}" for fault in faults)]
+            lines += ["", ".. warning::", "", *(f"   * ``{fault}``" for fault in faults)]
         last = None
         for title, name, cells in self._tables():
             if title != last:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 
 from tests.benchmarks.faults import Fault
-from tests.benchmarks.figures import Figure, Results
+from tests.benchmarks.figures import Results
 from tests.benchmarks.load import Load, Sizes
 from tests.benchmarks.loop import Loop
 from tests.benchmarks.processes import raise_file_limit
@@ -82,13 +82,13 @@ class Sitting:
                             continue
                         self._tell(f"run {run + 1} of {runs}: {workload.name}, {target.name}")
                         try:
-                            results.add(workload.name, target.name, self._measure(workload, target))
+                            self._measure(workload, target, results)
                         except Fault as fault:
                             given_up.add(turn)
                             results.failures.append(f"{target.name}, {workload.name}: not measured, {fault}")
         return results
 
-    def _measure(self, workload: Workload, target: Target) -> list[Figure]:
+    def _measure(self, workload: Workload, target: Target, results: Results) -> None:
         with self._serving(target) as serving, Loop() as loop:
             if serving.processes is not None and (files := serving.processes.files()) < self._sizes.most:
                 raise Fault(
@@ -96,10 +96,12 @@ class Sitting:
                 )
             gc.disable()
             try:
-                return list(workload.measure(Load(loop, serving, self._sizes)))
+                load = Load(loop, serving, self._sizes)
+                results.add(workload.name, target.name, workload.measure(load))
             finally:
                 gc.enable()
                 gc.collect()
+            results.failures += [f"{target.name}, {workload.name}: {remark}" for remark in load.remarks]
 
     def _serving(self, target: Target) -> AbstractContextManager[Serving]:
         if self._fresh or not target.starts:

@@ -93,6 +93,10 @@ def stream(load: Load, crowd: Crowd, press: Press, *, window: int | None = None,
         load.sizes.patience,
     )
     lost, extra = _account(crowd, press)
+    if press.refused:
+        load.remarks.append(f"a publish was refused: {press.complaint}")
+    if crowd.failed:
+        load.remarks.append(f"a subscriber was cut off: {crowd.complaint}")
     return Streamed(
         lap=lap,
         published=published,

@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.benchmarks import frames
 from tests.benchmarks.__main__ import main
-from tests.benchmarks.figures import EXTRA, LOST, Figure, Results, percentiles
+from tests.benchmarks.figures import EXTRA, LOST, REFUSED, Figure, Results, percentiles
 from tests.benchmarks.plot import PANELS
 from tests.benchmarks.processes import Processes
 from tests.benchmarks.workloads import WORKLOADS
@@ -145,6 +145,16 @@ class BenchmarkTests(SynchronousTestCase):
         self.assertRegex(done.stdout, r"!! other, presence: not measured, \d+ of 20 subscribers were refused .*full")
         self.assertEqual(done.returncode, 1)
         self.assertGreater(figures["publish", "CPU per event"]["other"][0], 0)
+
+    def test_wrong_secret(self) -> None:
+        """Publishes that the server refuses are counted, aloud, with its answer to one of them; they are not lost."""
+        with Server() as server:
+            where = [each for each in self.at(server, server.api_port) if not each.startswith("--secret")]
+            done, figures = self.measure(*where, "--secret=of somebody else", "--only=fan-out")
+        self.assertGreater(figures["fan-out", REFUSED]["other"][0], 0)
+        self.assertEqual(figures["fan-out", LOST], {"other": [0]})
+        self.assertIn("!! other, fan-out: a publish was refused: HTTP/1.1 401 Unauthorized", done.stdout)
+        self.assertEqual(done.returncode, 1)
 
     def test_beside(self) -> None:
         """Two servers, one started by a command, run in turn: a column for each, and one for their ratio."""
