@@ -19,7 +19,7 @@ from urllib.parse import quote
 from tests.benchmarks import frames
 from tests.benchmarks.faults import Fault
 from tests.benchmarks.loop import Loop
-from tests.benchmarks.targets import Address, Serving
+from tests.benchmarks.targets import Serving
 
 MARK = b"@"
 INDEX_DIGITS = 8
@@ -63,11 +63,35 @@ class Heard:
         self.complaint = "it said nothing"
         """What the server said last when it refused something."""
         host, port = serving.websocket
+        try:
+            self._family, _, _, _, self._where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        except OSError as fault:
+            raise Fault(f"cannot find {host}: {fault.strerror}") from None
         self.handshake = (
             f"GET /app/{quote(serving.key, safe='')}?protocol=7&client=js&version=8.4.0&flash=false HTTP/1.1\r\n"
             f"Host: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: http://localhost\r\n\r\n"
         ).encode()
+
+    def call(self, number: int) -> socket.socket:
+        """Begin to connect; from another address for every 20,000 connections, where the server is on this machine.
+
+        :raises Fault: there is no way.
+        """
+        sock = socket.socket(self._family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            if number >= PORTS and str(self._where[0]).startswith("127."):
+                sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+                sock.bind((f"127.0.0.{1 + number // PORTS}", 0))
+            sock.connect(self._where)
+        except BlockingIOError:
+            pass
+        except OSError as fault:
+            sock.close()
+            raise Fault(f"cannot connect to {self._where[0]}: {fault.strerror}") from None
+        return sock
 
 
 class Subscriber:
@@ -98,7 +122,7 @@ class Subscriber:
         self._missing = 1 + len(channels)
         self._rest = b""
         self._size = 0
-        self._socket = _calling(crowd.serving.websocket, number)
+        self._socket = crowd.call(number)
         self._receive = self._socket.recv_into
         crowd.loop.watch_connecting(self._socket, self._connected)
 
@@ -249,22 +273,3 @@ class Subscriber:
             self._crowd.failed.add(self)
             self._crowd.complaint = why
         self.close()
-
-
-def _calling(address: Address, number: int) -> socket.socket:
-    """Begin to connect; from another address for every 20,000 connections, where the server is on the loopback one."""
-    family, kind, _, _, where = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
-    sock = socket.socket(family, kind)
-    sock.setblocking(False)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if number >= PORTS and str(where[0]).startswith("127."):
-        sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
-        sock.bind((f"127.0.0.{1 + number // PORTS}", 0))
-    try:
-        sock.connect(where)
-    except BlockingIOError:
-        pass
-    except OSError as fault:
-        sock.close()
-        raise Fault(f"cannot connect to {address[0]}:{address[1]}: {fault.strerror}") from None
-    return sock

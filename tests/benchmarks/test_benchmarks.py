@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,11 +21,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.benchmarks import frames
 from tests.benchmarks.__main__ import main
+from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.figures import EXTRA, LOST, REFUSED, Figure, Results, percentiles
+from tests.benchmarks.loop import Loop
 from tests.benchmarks.plot import PANELS
 from tests.benchmarks.processes import Processes
+from tests.benchmarks.subscribers import Subscriber
+from tests.benchmarks.targets import Serving
 from tests.benchmarks.workloads import WORKLOADS
-from tests.server import KEY, SECRET, Server, free_port, twistd
+from tests.server import KEY, PATIENCE, SECRET, Server, free_port, twistd
 
 ROOT = Path(__file__).parents[2]
 SUBSCRIBERS = 40
@@ -221,6 +226,37 @@ class PartTests(SynchronousTestCase):
         self.assertEqual(sum(size for _, size, _ in first + second), len(sent))
         self.assertEqual(rest, b"")
 
+    def test_counting(self) -> None:
+        """A subscriber counts his events and answers a ping among them, wherever the stream of bytes is cut."""
+        events = _server_frame(b'{"event":"price","channel":"news","data":"@00000000"}')
+        stream = events * 2 + b"\x89\x02hi" + events
+        pong = frames.frame(b"hi", frames.PONG)
+        with socket.create_server(("127.0.0.1", 0)) as listening, Loop() as loop:
+            address = listening.getsockname()
+            serving = Serving(websocket=address, api=address, key=KEY, secret=SECRET, app_id="1", processes=None)
+            with Crowd(loop, serving) as crowd:
+                subscriber = Subscriber(crowd, 0, ())
+                server, _ = listening.accept()
+                with server:
+                    server.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+                    server.sendall(
+                        _server_frame(b'{"event":"pusher:connection_established","data":"{\\"socket_id\\":\\"1.2\\"}"}')
+                    )
+                    self.assertTrue(loop.until(lambda: crowd.ready == 1, lambda: 0, PATIENCE))
+                    server.recv(len(crowd.handshake), socket.MSG_WAITALL)
+                    for cut in range(len(stream)):
+                        server.sendall(stream[:cut])
+                        loop.turn(0.0)
+                        server.sendall(stream[cut:])
+                        self.assertEqual(self.pump(loop, server, len(pong)), pong, cut)
+                        self.assertTrue(loop.until(lambda: crowd.delivered % 3 == 0, lambda: 0, PATIENCE), cut)
+                        self.assertEqual((subscriber.events, crowd.delivered), (3 * cut + 3, 3 * cut + 3), cut)
+
+    def pump(self, loop: Loop, server: socket.socket, size: int) -> bytes:
+        """Turn the loop until the subscriber has sent so many bytes."""
+        self.assertTrue(loop.until(lambda: len(_peek(server)) >= size, lambda: 0, PATIENCE))
+        return server.recv(size)
+
     def test_cpu(self) -> None:
         """What a process has used counts, and what its children have used: a shell's busy child."""
         command = f"{sys.executable} -c 'sum(range(10**7)); print(); input()'; true"
@@ -248,6 +284,13 @@ class PartTests(SynchronousTestCase):
         (row,) = results.of("w")
         self.assertEqual((row.ratio("ours", "theirs"), row.median("ours")), (1.0, 4.0))
         self.assertIsNone(row.ratio("ours", "nobody"))
+
+
+def _peek(sock: socket.socket) -> bytes:
+    try:
+        return sock.recv(4096, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return b""
 
 
 def _server_frame(payload: bytes) -> bytes:
