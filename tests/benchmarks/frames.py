@@ -22,6 +22,16 @@ def frame(payload: bytes, opcode: int = TEXT) -> bytes:
     return head + _NO_MASK + payload
 
 
+def text_head(size: int) -> bytes:
+    """Write the head of a server's text frame.
+
+    :param size: of the whole frame, up to 65,539 bytes.
+    """
+    if size < 128:
+        return bytes((FINAL | TEXT, size - 2))
+    return bytes((FINAL | TEXT, 126)) + (size - 4).to_bytes(2, "big")
+
+
 def take_apart(data: bytes) -> tuple[list[tuple[int, int, bytes]], bytes]:
     """Take a server's frames apart.
 

@@ -1,8 +1,9 @@
 """Subscribers: WebSocket connections that count what they are delivered.
 
 Reading must cost less than sending does, or the load generator is what is measured. So the frames of a crowd's events
-have the same size and each holds one `@`, which nothing else does: what was read is counted by C alone, and where sizes
-and signs agree, that was all. Whatever else comes is taken apart frame by frame.
+have the same size and each holds one `@`, which nothing else does: what was read is counted by C alone. Where it begins
+with a frame, ends with a whole one of that size, and has as many signs as frames of that size fit, that was all: any
+other frame would take the room of an event. Whatever else comes is taken apart frame by frame.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Heard:
         """What the server said last when it refused something."""
         host, port = serving.websocket
         try:
-            self._family, _, _, _, self._where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            self._way = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         except OSError as fault:
             raise Fault(f"cannot find {host}: {fault.strerror}") from None
         self.handshake = (
@@ -78,19 +79,20 @@ class Heard:
 
         :raises Fault: there is no way.
         """
-        sock = socket.socket(self._family, socket.SOCK_STREAM)
+        family, kind, _, _, where = self._way
+        sock = socket.socket(family, kind)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            if number >= PORTS and str(self._where[0]).startswith("127."):
+            if number >= PORTS and str(where[0]).startswith("127."):
                 sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
                 sock.bind((f"127.0.0.{1 + number // PORTS}", 0))
-            sock.connect(self._where)
+            sock.connect(where)
         except BlockingIOError:
             pass
         except OSError as fault:
             sock.close()
-            raise Fault(f"cannot connect to {self._where[0]}: {fault.strerror}") from None
+            raise Fault(f"cannot connect to {where[0]}: {fault.strerror}") from None
         return sock
 
 
@@ -103,6 +105,7 @@ class Subscriber:
     __slots__ = (
         "_begun",
         "_crowd",
+        "_head",
         "_missing",
         "_receive",
         "_rest",
@@ -122,6 +125,7 @@ class Subscriber:
         self._missing = 1 + len(channels)
         self._rest = b""
         self._size = 0
+        self._head = b""
         self._socket = crowd.call(number)
         self._receive = self._socket.recv_into
         crowd.loop.watch_connecting(self._socket, self._connected)
@@ -182,7 +186,7 @@ class Subscriber:
             return
         if self._size and not self._rest:
             count = buffer.count(MARK, 0, size)
-            if count * self._size == size:
+            if count * self._size == size and buffer.startswith(self._head, size - self._size):
                 self.events += count
                 crowd.delivered += count
                 crowd.reads += 1
@@ -208,7 +212,8 @@ class Subscriber:
 
     def _event(self, size: int, payload: bytes) -> None:
         crowd = self._crowd
-        self._size = size
+        if size != self._size and MARK not in (head := frames.text_head(size)):
+            self._size, self._head = size, head
         self.events += 1
         crowd.delivered += 1
         crowd.reads += 1

@@ -238,6 +238,7 @@ class PartTests(SynchronousTestCase):
                 subscriber = Subscriber(crowd, 0, ())
                 server, _ = listening.accept()
                 with server:
+                    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     server.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
                     server.sendall(
                         _server_frame(b'{"event":"pusher:connection_established","data":"{\\"socket_id\\":\\"1.2\\"}"}')
@@ -256,6 +257,12 @@ class PartTests(SynchronousTestCase):
         """Turn the loop until the subscriber has sent so many bytes."""
         self.assertTrue(loop.until(lambda: len(_peek(server)) >= size, lambda: 0, PATIENCE))
         return server.recv(size)
+
+    def test_heads(self) -> None:
+        """The head of a server's text frame is known from the size of the frame."""
+        for length in (0, 60, 125, 126, 300, 65_535):
+            frame = _server_frame(bytes(length))
+            self.assertEqual(frames.text_head(len(frame)), frame[: len(frame) - length])
 
     def test_cpu(self) -> None:
         """What a process has used counts, and what its children have used: a shell's busy child."""
