@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import time
 from array import array
@@ -29,6 +30,7 @@ INDEX_DIGITS = 8
 SAMPLE = 15
 """The latency of every sixteenth read is kept: a mask of the number of reads."""
 
+_ROSTER = re.compile(r'"count\\*" ?: ?(\d+)')
 BUFFER = 256 * 1024
 _BIND_ADDRESS_NO_PORT = 24  # IP_BIND_ADDRESS_NO_PORT of Linux, which the socket module names from Python 3.12 on
 PORTS = 20_000
@@ -46,6 +48,8 @@ class Heard:
         """Connections that were made."""
         self.joined = 0
         """Subscriptions that succeeded."""
+        self.met = 0
+        """Members on the rosters that subscribers were given, those who were given them included."""
         self.ready = 0
         """Subscribers who are on all the channels they were to be on from the start."""
         self.failed: set[Subscriber] = set()
@@ -246,6 +250,8 @@ class Subscriber:
                 self._has_one_more()
             case "pusher_internal:subscription_succeeded":
                 crowd.joined += 1
+                if count := _ROSTER.search(json.dumps(message.get("data"))):
+                    crowd.met += int(count[1])
                 self._has_one_more()
             case "pusher:ping":
                 self._say({"event": "pusher:pong", "data": {}})
