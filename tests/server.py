@@ -30,6 +30,12 @@ def free_port() -> int:
         return port
 
 
+def listens(port: int) -> bool:
+    """Tell whether somebody listens on a port."""
+    with socket.socket() as probe:
+        return not probe.connect_ex(("127.0.0.1", port))
+
+
 def twistd(*arguments: str) -> list[str]:
     """Write the command line of the twistd that belongs to this Python."""
     return [str(Path(sys.executable).parent / "twistd"), *arguments]
@@ -133,8 +139,4 @@ class Server:
     def _listens(self) -> bool:
         if self._process.poll() is not None:
             raise AssertionError(f"the server ended with {self._process.returncode}:\n{self.log}")
-        for port in (self.websocket_port, self.api_port):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)):
-                    return False
-        return True
+        return all(map(listens, (self.websocket_port, self.api_port)))

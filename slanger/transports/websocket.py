@@ -7,6 +7,7 @@ see why a handshake failed, and pusher-js takes a failed one for a broken transp
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, cast
 
 import txaio.tx
@@ -21,6 +22,7 @@ from slanger.interfaces import ISubscribers
 from slanger.transports.connection import Stage, Way, WebSocketConnection
 from slanger.transports.deadlines import Deadlines
 from slanger.transports.outbox import Turn
+from slanger.transports.refusals import VERSION, is_http, refusal
 from slanger.transports.short import OPENING
 from slanger.transports.upgrade import SERVER, subprotocol_in
 
@@ -45,11 +47,14 @@ class LongWay(WebSocketServerProtocol):
 
     factory: WebSocketFactory
     connection: WebSocketConnection
+    _complained = False
+    http_headers: dict[str, str] = {}  # noqa: RUF012 - Autobahn puts another in its place
 
     # A way of a connection
 
     def take(self, connection: WebSocketConnection, data: bytes) -> None:
         """Take what the client sent."""
+        self._complained = False
         self.dataReceived(data)
         if self.state == self.STATE_CONNECTING and len(self.data) > HEADER_BYTES:
             self.failHandshake("Request header too large", 431)
@@ -58,6 +63,7 @@ class LongWay(WebSocketServerProtocol):
         """Send a close frame, once."""
         if self.state == self.STATE_OPEN:
             self.sendCloseFrame(code, reason)
+            self._complained = False
 
     def lost(self, connection: WebSocketConnection, reason: Failure) -> None:
         """Learn that the TCP connection is lost."""
@@ -75,6 +81,22 @@ class LongWay(WebSocketServerProtocol):
             self.localCloseCode = self.connection.closed_with  # type: ignore[assignment]
 
     # From Autobahn
+
+    def processHandshake(self) -> None:
+        """Judge an opening handshake, once its head is there as a whole."""
+        end = self.data.find(b"\r\n\r\n") + 4
+        if end > 3 and not is_http(self.data[:end]):
+            self.failHandshake("The head of this request is not HTTP: check its line ends and its header lines")
+        else:
+            super().processHandshake()
+
+    def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: object = None) -> None:
+        """Refuse an opening handshake; where it asks for another version, tell the one that is spoken."""
+        headers = self.http_headers
+        version = headers.get("sec-websocket-version", "missing")
+        if code == HTTPStatus.BAD_REQUEST and "upgrade" in headers and version != str(VERSION):
+            code, reason = HTTPStatus.UPGRADE_REQUIRED, f"Sec-WebSocket-Version must be {VERSION}, it is {version}"
+        self.sendData(refusal(code, reason))
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Keep what the URL asks for, and choose the subprotocol."""
@@ -99,6 +121,10 @@ class LongWay(WebSocketServerProtocol):
         if self.state == self.STATE_OPEN:
             self.connection.receive_ping(payload)
 
+    def dropConnection(self, abort: bool = False) -> None:
+        """End the TCP connection; Autobahn would abort it before its complaint of a wrong close frame has left."""
+        super().dropConnection(abort and not self._complained)
+
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """Learn the close code: the server's own, where it was the first to close."""
         self.connection.closed_with = self.localCloseCode if self.closedByMe else code
@@ -110,6 +136,7 @@ class LongWay(WebSocketServerProtocol):
         super().sendCloseFrame(code, *args, **options)
         if was_open and self.closedByMe and code is not None:
             self.connection.closing(code)
+            self._complained = True
 
 
 @implementer(IProtocolNegotiationFactory)
@@ -133,6 +160,7 @@ class WebSocketFactory(WebSocketServerFactory):
         self.handshakes: Deadlines[WebSocketConnection] = Deadlines(reactor, HANDSHAKE_TIMEOUT, _hang_up)
         self.closings: Deadlines[WebSocketConnection] = Deadlines(reactor, CLOSE_TIMEOUT, _hang_up)
         self.setProtocolOptions(
+            versions=[VERSION],
             webStatus=False,
             failByDrop=False,
             allowNullOrigin=True,  # sandboxed frames, file:// pages and packaged apps have no other

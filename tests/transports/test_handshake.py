@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from http import HTTPStatus
 
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.frames import Opcode
@@ -192,6 +194,112 @@ class PlainHttpTests(WebSocketTestCase):
             b"GET\r\n\r\n",
         ):
             self.assertRegex(self.answer(request), rb"\AHTTP/1\.1 4\d\d ")
+
+    def changed(self, old: bytes, new: bytes) -> bytes:
+        """Write an opening handshake with something in another's place."""
+        whole = self.handshake()
+        self.assertIn(old, whole)
+        return whole.replace(old, new)
+
+    def handshake(self) -> bytes:
+        """Write an opening handshake."""
+        return Client(self.clock, self.factory, f"/app/{KEY}").handshake
+
+    def assert_refused(self, status: int, told: str, request: bytes) -> bytes:
+        """Check that a request is refused in one sentence of plain text, well-formed; give the head of the answer."""
+        answer = self.answer(request)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        phrase = HTTPStatus(status).phrase.encode()
+        self.assertEqual(head.split(b"\r\n")[0], b"HTTP/1.1 %d %s" % (status, phrase), request)
+        self.assertIn(b"\r\nContent-Type: text/plain; charset=utf-8\r\n", head)
+        self.assertIn(b"\r\nContent-Length: %d" % len(body), head)
+        self.assertRegex(body.decode("ascii"), rf"\A[ -~]*{re.escape(told)}[ -~]*\n\Z")
+        return head
+
+    def test_other_versions(self) -> None:
+        """RFC 6455, 4.2.2: a version that is missing, unknown or of a draft is a 426 that tells the one spoken."""
+        for version in (b"8", b"7", b"0", b"14", b"13.0", b"x", b"", b"13, 8"):
+            request = self.changed(b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: " + version)
+            head = self.assert_refused(426, "Sec-WebSocket-Version must be 13", request)
+            self.assertIn(b"\r\nSec-WebSocket-Version: 13\r\n", head)
+            self.assertIn(b"\r\nUpgrade: websocket\r\n", head)
+        twice = self.changed(b"Host:", b"Sec-WebSocket-Version: 13\r\nHost:")
+        self.assert_refused(426, "Sec-WebSocket-Version must be 13", twice)
+        missing = self.changed(b"Sec-WebSocket-Version: 13", b"X: y")
+        self.assert_refused(426, "it is missing", missing)
+
+    def test_what_is_wrong(self) -> None:
+        """RFC 6455, 4.2.1: what a handshake must have and has not, or has otherwise, is an HTTP error that says so."""
+        for status, told, old, new in (
+            (405, "POST", b"GET ", b"POST "),
+            (405, "HEAD", b"GET ", b"HEAD "),
+            (405, "get", b"GET ", b"get "),
+            (505, "HTTP/1.0", b"HTTP/1.1", b"HTTP/1.0"),
+            (505, "HTTP/2.0", b"HTTP/1.1", b"HTTP/2.0"),
+            (400, "Bad HTTP request", b" HTTP/1.1", b""),
+            (400, "fragment", b" HTTP/1.1", b"#top HTTP/1.1"),
+            (426, "Upgrade", b"Upgrade: websocket", b"X: y"),
+            (400, "websocket", b"Upgrade: websocket", b"Upgrade: h2c"),
+            (400, "Connection", b"Connection: Upgrade", b"X: y"),
+            (400, "upgrade", b"Connection: Upgrade", b"Connection: close"),
+            (400, "Host", b"Host:", b"X:"),
+            (400, "Host", b"Host:", b"Host: other\r\nHost:"),
+            (400, "Sec-WebSocket-Key", b"Sec-WebSocket-Key:", b"X:"),
+            (400, "Sec-WebSocket-Key", b"Host:", b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nHost:"),
+        ):
+            self.assert_refused(status, told, self.changed(old, new))
+        for wrong in (b"AAAA", b"A" * 24, b"AAAAAAAAAAAAAAAAAAAAA*==", b"A" * 40):
+            whole = re.sub(rb"(Sec-WebSocket-Key: )\S+", rb"\1" + wrong, self.handshake())
+            self.assert_refused(400, "Sec-WebSocket-Key", whole)
+
+    def test_no_http(self) -> None:
+        """RFC 9112: control characters, bare line ends, folded lines and nameless ones are refused, not guessed at."""
+        for line in (
+            b"X: a\0b",
+            b"X\0: a",
+            b"X: a\rb",
+            b"X: a\nb",
+            b"X: a\r\n b",
+            b"X: a\r\n\tb",
+            b"X : a",
+            b": a",
+            b"X",
+        ):
+            self.assert_refused(400, "not HTTP", self.changed(b"Host:", line + b"\r\nHost:"))
+        for target in (b"/app\0/", b"/app/\r", b"/app/\x7f"):
+            self.assert_refused(400, "not HTTP", self.changed(b"/app/", target))
+
+    def test_any_case(self) -> None:
+        """RFC 9110: the case of names makes no difference, nor does that of the words that are names."""
+        for change in (bytes.lower, bytes.upper):
+            whole = self.handshake()
+            head = re.sub(
+                rb"(?m)^(Host|Upgrade|Connection|Sec-WebSocket-\w+)(?=:)|(?<=: )(websocket|Upgrade)",
+                lambda found, change=change: change(found[0]),  # type: ignore[misc]
+                whole,
+            )
+            self.assertNotEqual(whole, head)
+            client = Client(self.clock, self.factory, "/")
+            client.say(head)
+            self.clock.advance(0)
+            self.assertIn(b"connection_established", client.transport.value())
+
+    def test_doubled_headers(self) -> None:
+        """RFC 9110: headers that are lists may come in several lines."""
+        for line in (b"Connection: keep-alive", b"Upgrade: h2c", b"X: a\r\nX: b"):
+            client = Client(self.clock, self.factory, "/")
+            client.say(self.changed(b"Host:", line + b"\r\nHost:"))
+            self.clock.advance(0)
+            self.assertIn(b"connection_established", client.transport.value(), line)
+
+    def test_nothing_reflected(self) -> None:
+        """Disclose nothing: of what a client wrote nothing but plain characters comes back, and no line of its own."""
+        for wrong in (b"h2c\tSet-Cookie: a=b", "h2ß\u2028".encode(), b"h2c" * 1000, b"\xff\xfe"):
+            head = self.assert_refused(
+                400, "h2c" if b"h2c" in wrong else "?", self.changed(b"Upgrade: websocket", b"Upgrade: " + wrong)
+            )
+            self.assertNotIn(b"Set-Cookie", head)
+            self.assertLess(len(head), 300)
 
     def test_broken_handshakes(self) -> None:
         """One bad client hurts itself at most: a handshake with a part missing or wrong is an HTTP error."""
