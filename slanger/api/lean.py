@@ -20,13 +20,14 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.logger import Logger
-from twisted.web.http import RESPONSES, HTTPChannel, datetimeToString
+from twisted.web.http import RESPONSES, datetimeToString
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from slanger.api.authentication import SignedRequest
 from slanger.api.endpoint import Api, Reply, respond
-from slanger.api.site import ApiSite
+from slanger.api.site import ApiChannel, ApiSite
+from slanger.domain.limits import Limits
 
 HEAD_BYTES = 2000
 """Bytes of a plain head. Within twisted.web's limits in any case: 16 KiB, and 500 headers, of four bytes at least."""
@@ -36,7 +37,7 @@ REQUEST_BYTES = 64 * 1024
 
 METHODS = (b"GET", b"POST")
 
-STEERING = frozenset((b"connection", b"expect", b"transfer-encoding"))
+STEERING = frozenset((b"connection", b"expect", b"origin", b"transfer-encoding"))
 HARMLESS = (b"connection", b"keep-alive")
 
 Writer = Callable[[ITransport], Callable[[Any, bytes], object]]
@@ -73,9 +74,12 @@ class Head:
             self.plain = False
 
 
-def read_head(data: bytes) -> Head | None:
-    """Read the head of a request, if it is all there and plain."""
-    length = data.find(b"\r\n\r\n", 0, HEAD_BYTES) + 4
+def read_head(data: bytes, longest: int = HEAD_BYTES) -> Head | None:
+    """Read the head of a request, if it is all there and plain.
+
+    :param longest: bytes it may have; up to `HEAD_BYTES`.
+    """
+    length = data.find(b"\r\n\r\n", 0, longest) + 4
     if length < 4:
         return None
     head = Head(length)
@@ -92,7 +96,7 @@ def read_head(data: bytes) -> Head | None:
     return head
 
 
-class LeanChannel(HTTPChannel):
+class LeanChannel(ApiChannel):
     """One connection.
 
     :ivar under_way: what answers, in place of an endpoint, the request that twisted.web is about to read.
@@ -114,8 +118,12 @@ class LeanChannel(HTTPChannel):
         """Answer plain requests, and give the rest to twisted.web."""
         if self._lean:
             self.resetTimeout()
-            data = self._answer_plain(self._held + data)
+            held = self._held
+            received = held + data
+            data = self._answer_plain(received)
             if not data:
+                if held or self._held:
+                    self._watch_arrival(len(received))
                 return
             self._lean = False
             self.flush()
@@ -137,6 +145,13 @@ class LeanChannel(HTTPChannel):
             unsent, self._unsent = self._unsent, []
             self._write(self.transport, unsent[0] if len(unsent) == 1 else b"".join(unsent))
 
+    def _watch_arrival(self, received: int) -> None:
+        """Give a request that is not all there its time; it began with these bytes, unless none were answered."""
+        if len(self._held) < received:
+            self.arrived()
+        if self._held:
+            self.arriving()
+
     def _answer_plain(self, data: bytes) -> bytes:
         """Answer the plain requests that come first, hold one that is not complete, and give back what is left."""
         self._held = b""
@@ -145,7 +160,7 @@ class LeanChannel(HTTPChannel):
                 self._held = data
                 return b""
             self._wanted = 0
-            head = read_head(data)
+            head = read_head(data, self.site.head_bytes)
             if head is None:
                 break
             if len(data) < head.end:
@@ -191,7 +206,7 @@ class LeanSite(ApiSite):
     :param writer: finds the way to write to a connection.
     """
 
-    protocol = LeanChannel  # type: ignore[assignment]  # the base is typed for its own only
+    protocol = LeanChannel
     _log = Logger()
 
     def __init__(self, api: Api, reactor: IReactorTime, writer: Writer) -> None:
@@ -205,9 +220,10 @@ class LeanSite(ApiSite):
         under_way, channel.under_way = channel.under_way, None
         return under_way or super().getResourceFor(request)
 
-    def acceptableProtocols(self) -> list[bytes]:
-        """Speak HTTP/1.1 over TLS; the channel here knows nothing else."""
-        return [b"http/1.1"]
+    def apply(self, limits: Limits) -> None:
+        """Go by other limits from now on."""
+        super().apply(limits)
+        self.head_bytes = min(HEAD_BYTES, limits.header_bytes)
 
     def flush_later(self, channel: LeanChannel) -> None:
         """Have a channel send its answers when the reactor turn is over."""
@@ -226,11 +242,12 @@ class LeanSite(ApiSite):
 
 def _written(reply: Reply, now: float) -> bytes:
     """Write a reply as twisted.web writes it."""
-    return b"HTTP/1.1 %d %b\r\nDate: %b\r\n%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
+    return b"HTTP/1.1 %d %b\r\nDate: %b\r\n%b%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
         reply.status,
         RESPONSES[reply.status],
         _date(int(now)),
         b"Allow: %b\r\n" % reply.allow.encode() if reply.allow else b"",
+        b"Retry-After: %d\r\n" % reply.retry_after if reply.retry_after else b"",
         reply.content_type.encode(),
         len(reply.body),
         reply.body,
