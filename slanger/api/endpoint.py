@@ -14,6 +14,7 @@ import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.web.http import RESPONSES
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
@@ -30,6 +31,10 @@ _log = Logger()
 
 def _log_failure(kind: str, text: str) -> None:
     _log.failure("{kind}: {text}", kind=kind, text=text)
+
+
+STATUSES = {**RESPONSES, 429: b"Too Many Requests"}
+"""What statuses are called; twisted.web knows no newer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +186,7 @@ def respond(request: Request, reply: Reply | Deferred[Reply]) -> Any:
 
 def write(request: Request, reply: Reply) -> None:
     """Answer a request of twisted.web, whatever the method: the body of a HEAD is left out there."""
-    request.setResponseCode(reply.status)
+    request.setResponseCode(reply.status, STATUSES[reply.status])
     if reply.allow:
         request.setHeader("Allow", reply.allow)
     if reply.retry_after:

@@ -20,12 +20,12 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.logger import Logger
-from twisted.web.http import RESPONSES, datetimeToString
+from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from slanger.api.authentication import SignedRequest
-from slanger.api.endpoint import Api, Reply, respond
+from slanger.api.endpoint import STATUSES, Api, Reply, respond
 from slanger.api.site import ApiChannel, ApiSite
 from slanger.domain.limits import Limits
 
@@ -244,7 +244,7 @@ def _written(reply: Reply, now: float) -> bytes:
     """Write a reply as twisted.web writes it."""
     return b"HTTP/1.1 %d %b\r\nDate: %b\r\n%b%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
         reply.status,
-        RESPONSES[reply.status],
+        STATUSES[reply.status],
         _date(int(now)),
         b"Allow: %b\r\n" % reply.allow.encode() if reply.allow else b"",
         b"Retry-After: %d\r\n" % reply.retry_after if reply.retry_after else b"",

@@ -11,13 +11,13 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import RESPONSES, HTTPChannel
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from slanger.api.batch import BatchEvents
 from slanger.api.channels import Channel, Channels
-from slanger.api.endpoint import Api, Leaf, Nowhere, plain_text, write
+from slanger.api.endpoint import STATUSES, Api, Leaf, Nowhere, plain_text, write
 from slanger.api.events import ChannelEvents, Events
 from slanger.api.health import Health
 from slanger.api.users import ChannelUsers, TerminateConnections
@@ -116,7 +116,8 @@ class ApiRequest(Request):
         self.setHeader("Access-Control-Allow-Methods", "GET, POST")
         self.setHeader("Access-Control-Allow-Headers", "Content-Type, X-Pusher-Library")
         self.setHeader("Access-Control-Max-Age", str(PREFLIGHT_SECONDS))
-        self.setResponseCode(204)
+        self.setHeader("Content-Length", "0")
+        self.setResponseCode(200)
         self.finish()
         return False
 
@@ -200,9 +201,13 @@ class ApiChannel(HTTPChannel):
         self._refuse(400, "this is not HTTP as it should be, or its head is too large")
         self.loseConnection()
 
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse a line that is longer than a whole head may be."""
+        self._respondToBadRequestAndDisconnect()
+
     def _refuse(self, status: int, text: str) -> None:
         self.site.tallies.requests_refused[(str(status),)] += 1
-        line = b"%d %b" % (status, RESPONSES[status])
+        line = b"%d %b" % (status, STATUSES[status])
         body = b"%b: %b\n" % (line.upper(), text.encode())
         head = b"Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: %d" % len(body)
         cast(ITCPTransport, self.transport).write(b"HTTP/1.1 %b\r\n%b\r\n\r\n%b" % (line, head, body))

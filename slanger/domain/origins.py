@@ -43,7 +43,7 @@ def _matches(origin: str, pattern: str) -> bool:
         return True
     scheme, colon, place = origin.partition("://")
     wanted_scheme, wanted_colon, wanted = pattern.rpartition("://")
-    if not colon:
+    if not colon or pattern == NULL:
         return False
     if not wanted_colon:
         host, port = _split(place)

@@ -16,6 +16,7 @@ from slanger.domain.apps import App
 from slanger.domain.limits import Limits
 from slanger.domain.origins import is_allowed
 from slanger.domain.rates import Bucket
+from slanger.interfaces import IWire
 from slanger.protocol.errors import CONNECTION_UNAUTHORIZED, OVER_CAPACITY, OVER_QUOTA, ConnectionRefused, TooMany
 from slanger.protocol.names import UNLIMITED
 
@@ -53,10 +54,10 @@ class Admission:
         if limits.address_connections < UNLIMITED:
             self._by_site.update(filter(None, map(site_of, present)))
 
-    def let_in(self, app: App, address: str, origin: str | None) -> None:
+    def let_in(self, app: App, wire: IWire, origin: str | None) -> None:
         """Count a client in.
 
-        :param address: its IP address; a text that is none has no quota.
+        :param wire: tells its address; one that is no IP address has no quota.
         :param origin: of the web page it comes from, None where it does not say.
         :raises ConnectionRefused: there is no room for it, or it comes from the wrong place.
         """
@@ -67,7 +68,7 @@ class Admission:
             raise ConnectionRefused(
                 OVER_QUOTA, f"App has as many connections as it may have ({app.connections})", "connections", app.key
             )
-        site = site_of(address) if self._limits.address_connections < UNLIMITED else ""
+        site = site_of(wire.address) if self._limits.address_connections < UNLIMITED else ""
         if site and self._by_site[site] >= self._limits.address_connections:
             raise ConnectionRefused(
                 OVER_CAPACITY, "Over capacity: too many connections from your address", "address_connections", app.key
@@ -81,12 +82,12 @@ class Admission:
         if site:
             self._by_site[site] += 1
 
-    def let_go(self, app: App, address: str) -> None:
+    def let_go(self, app: App, wire: IWire) -> None:
         """Count a client out."""
         self._total -= 1
         _count_out(self._by_app, app.key)
         if self._by_site:
-            _count_out(self._by_site, site_of(address))
+            _count_out(self._by_site, site_of(wire.address))
 
     def take_request(self, app: App) -> None:
         """Count a REST request.

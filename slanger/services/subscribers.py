@@ -172,7 +172,7 @@ class Subscribers(Service):
         if app is None:
             raise ConnectionRefused(APP_NOT_FOUND, f"App key {shown(key)} does not exist on this server", "app_key")
         _check_version(version, app)
-        self._admission.let_in(app, wire.address, origin)
+        self._admission.let_in(app, wire, origin)
         socket_id = f"{self._random_below(SOCKET_ID_PART)}.{self._random_below(SOCKET_ID_PART)}"
         if self._verbose:
             wire = TracedWire(wire)
@@ -198,7 +198,7 @@ class Subscribers(Service):
         if deadline is not None and deadline.active():
             deadline.cancel()
         self._liveness.forget(subscriber)
-        self._admission.let_go(subscriber.app, subscriber.wire.address)
+        self._admission.let_go(subscriber.app, subscriber.wire)
         self._tell("connection_closed", subscriber, code=code)
 
     def apply(self, limits: Limits) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -38,8 +39,8 @@ CLOSED_ABNORMALLY = 1006
 INTERNAL_ERROR = 1011
 """Close code of the WebSocket standard for a fault of the server; clients come back after a second."""
 
-LOOKED_AT_AGAIN = 1000
-"""Frames after which a connection that may send any number is looked at again: that may have changed."""
+PAID_AT_ONCE = 256
+"""Frames after which it is looked at again how fast they come. Python keeps numbers up to this one once for all."""
 
 SHOWN = 200
 """Characters of a path that are repeated."""
@@ -134,13 +135,11 @@ class WebSocketConnection(TwistedProtocol):
     :ivar send: sends a text when the turn is over; the outbox's own, as it is called for each delivery.
     :ivar closed_with: the close code, once there is one.
     :ivar spare: how many more frames it may send before `floods` looks at how fast they came; so to count one costs
-        next to nothing, and the clock is asked for every thousandth, about.
+        next to nothing, and the clock is asked now and then.
     """
 
     transport: ITCPTransport
     closed_with: int | None = None
-    spare = 0
-    _counted_since = -float(BURST_SECONDS)
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -148,6 +147,8 @@ class WebSocketConnection(TwistedProtocol):
         self.outbox: Outbox | Nowhere = NOWHERE
         self.send: Callable[[Message], None] = NOWHERE.send
         self._client: IConnected = _NOBODY
+        self.spare = PAID_AT_ONCE
+        self._paid_until = -inf
 
     # From Twisted
 
@@ -217,17 +218,19 @@ class WebSocketConnection(TwistedProtocol):
     def floods(self) -> bool:
         """Tell whether the client sends faster than it may; if so it is closed, and nothing more of it is read.
 
-        What came since the last look, and what may come until the next, is never more than it may send at once.
+        It is a bucket that is filled when it is looked into, and from which several frames are paid at once.
         """
         per_second, now = self.home.limits.messages_per_second, self.home.seconds()
         if per_second >= UNLIMITED:
-            self.spare = LOOKED_AT_AGAIN
+            self.spare = PAID_AT_ONCE
             return False
-        elapsed = now - self._counted_since
-        earned = int(per_second * (elapsed if 0 <= elapsed < BURST_SECONDS else BURST_SECONDS))
-        if earned > 0:
-            self.spare = earned - 1
-            self._counted_since = now
+        paid_until = self._paid_until
+        if not now - BURST_SECONDS < paid_until <= now:  # a new connection, one long silent, or a clock set back
+            paid_until = now - BURST_SECONDS
+        paid = min(int((now - paid_until) * per_second), PAID_AT_ONCE)
+        if paid > 0:
+            self._paid_until = paid_until + paid / per_second
+            self.spare = paid - 1
             return False
         self.send_away("flood", f"it sends more than {per_second} messages a second", "Too many messages per second")
         IPushProducer(self.transport).pauseProducing()
