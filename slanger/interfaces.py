@@ -30,6 +30,7 @@ from slanger.protocol.messages import Member, Message, User
 class IWire(Interface):
     """The way to one client, whatever carries it. Nothing here raises or blocks."""
 
+    address: str = Attribute("The client's IP address, or `unix`; what a trusted proxy says of it is believed.")
     peer: str = Attribute("The client's address, for the log.")
 
     def send(message: Message) -> None:
@@ -77,16 +78,17 @@ class ISubscriber(Interface):
 class ISubscribers(Interface):
     """The door for new connections."""
 
-    def connect(wire: IWire, key: str, version: str | None) -> IConnected:
+    def connect(wire: IWire, key: str, version: str | None, origin: str | None) -> IConnected:
         """Let a client in; `connection_established` is on the wire when this returns.
 
         :param key: the app key of its URL.
         :param version: the `protocol` parameter as it stood in the URL.
-        :raises ConnectionRefused: no such app, or no such protocol version.
+        :param origin: of the web page it comes from, as its browser says; None where nothing is said.
+        :raises ConnectionRefused: no such app, no such protocol version, no room, or the wrong origin.
         """
 
     def turned_away(wire: IWire, refusal: ConnectionRefused) -> None:
-        """Learn that a client was not let in, for the log."""
+        """Learn that a client was not let in, for the log and the tallies."""
 
 
 class IRegistry(Interface):

@@ -26,3 +26,7 @@ class Tallies:
 
     def __init__(self) -> None:
         self.connections_refused = Tally("Connections that were not let in.", "app", "reason")
+        self.connections_cut = Tally("Connections closed for what their clients did or left undone.", "reason")
+        self.messages_refused = Tally("Messages of clients that were refused.", "app", "reason")
+        self.requests_refused = Tally("REST requests that were refused.", "status")
+        self.complaints = Tally("Faults that are logged once in a while only.", "kind")

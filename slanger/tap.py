@@ -22,10 +22,11 @@ from slanger.api.lean import LeanSite
 from slanger.brokers.alone import Alone
 from slanger.brokers.redis.root import Root
 from slanger.certificates import read_certificate
+from slanger.complaints import Complaints
 from slanger.domain.apps import Apps
 from slanger.domain.cache import EventCache
 from slanger.faults import StartupFault
-from slanger.protocol.names import REQUEST_BODY_BYTES
+from slanger.services.admission import Admission
 from slanger.services.counts import SubscriptionCounts
 from slanger.services.listening import Listening
 from slanger.services.liveness import Liveness
@@ -33,6 +34,7 @@ from slanger.services.memory import Memory
 from slanger.services.node import Node
 from slanger.services.posting import Poster
 from slanger.services.registry import ChannelRegistry
+from slanger.services.strain import Strain
 from slanger.services.subscribers import Subscribers
 from slanger.services.users import Users
 from slanger.services.webhooks import Webhooks
@@ -46,9 +48,10 @@ from slanger.settings import (
     endpoint_string,
     read_settings,
 )
+from slanger.tallies import Tallies
 from slanger.transports.direct import writer
 from slanger.transports.shared import SharedPort
-from slanger.transports.websocket import MESSAGE_BYTES, WebSocketFactory
+from slanger.transports.websocket import WebSocketFactory
 from slanger.workers import TETHERED, SharedPortEndpoint, Tether, Workers
 
 if TYPE_CHECKING:
@@ -198,42 +201,63 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     :param reactor: its clock, and where it listens.
     :param random_below: its entropy; makes socket ids.
     """
-    apps = Apps(settings.apps)
-    broker = _broker(settings, reactor, random_below)
+    apps, limits = Apps(settings.apps), settings.limits
+    tallies = Tallies()
+    complaints = Complaints(reactor, tallies.complaints)
+    broker = _broker(settings, reactor, random_below, complaints)
     webhooks = Webhooks(reactor, Poster(reactor), random.random)
     counts = SubscriptionCounts(broker, webhooks, reactor)
     registry = ChannelRegistry(broker, counts, webhooks)
     users = Users(broker, reactor)
     broker.attach(Node(registry, users, webhooks))
     liveness = Liveness(reactor, settings.activity_timeout, settings.pong_timeout)
+    strain = Strain(reactor, limits.memory_bytes)
+    admission = Admission(limits, reactor, lambda: bool(strain))
     subscribers = Subscribers(
         apps=apps,
         registry=registry,
         users=users,
         webhooks=webhooks,
         liveness=liveness,
+        admission=admission,
         clock=reactor,
         random_below=random_below,
         activity_timeout=settings.activity_timeout,
+        tallies=tallies,
         verbose=settings.verbose,
     )
     websockets = WebSocketFactory(
-        subscribers, reactor, max(MESSAGE_BYTES, *(app.message_bytes for app in settings.apps))
+        subscribers, reactor, limits, tallies, complaints, limits.longest_message(settings.apps)
     )
-    body_bytes = max(REQUEST_BODY_BYTES, *(app.body_bytes for app in settings.apps))
-    rest = LeanSite(Api(apps, registry, users, reactor, body_bytes, broker.cut_off_since), reactor, writer)
+    api = Api(
+        apps,
+        registry,
+        users,
+        reactor,
+        body_bytes=limits.longest_body(settings.apps),
+        cut_off_since=broker.cut_off_since,
+        strained_since=lambda: strain.since,
+        take_request=admission.take_request,
+        limits=limits,
+        cors=settings.cors_origins,
+        tallies=tallies,
+        complain=complaints.failure,
+    )
+    rest = LeanSite(api, reactor, writer)
     node = MultiService()
     memory = Memory(reactor, lambda: len(registry) + len(subscribers))
     ports = _ports(settings, reactor, websockets, rest)
     if IService.providedBy(broker):
         broker.setServiceParent(node)
     first = Tether(reactor) if TETHERED in os.environ else Greeting(settings)
-    for service in (first, webhooks, counts, registry, users, liveness, subscribers, memory, *ports):
+    for service in (first, webhooks, counts, registry, users, liveness, subscribers, memory, strain, *ports):
         service.setServiceParent(node)
     return node
 
 
-def _broker(settings: Settings, reactor: IReactorTime, random_below: Callable[[int], int]) -> Alone | RedisBroker:
+def _broker(
+    settings: Settings, reactor: IReactorTime, random_below: Callable[[int], int], complaints: Complaints
+) -> Alone | RedisBroker:
     """Make what ties this node to its peers."""
     cache = EventCache(settings.cache_ttl, settings.cache_bytes)
     if settings.redis is None:
@@ -253,6 +277,7 @@ def _broker(settings: Settings, reactor: IReactorTime, random_below: Callable[[i
         cache_ttl=settings.cache_ttl,
         lease=settings.node_lease,
         buffer_bytes=settings.publish_buffer_bytes,
+        complaints=complaints,
     )
 
 
@@ -269,7 +294,7 @@ def _ports(
         return Listening(endpoint, factory, what, address.text)
 
     if settings.websocket.same_place(settings.api):
-        shared = SharedPort(websockets, rest, reactor)
+        shared = SharedPort(websockets, rest, reactor, settings.limits)
         yield listening("Slanger WebSocket and API server", settings.websocket, shared)
     else:
         yield listening("Slanger WebSocket server", settings.websocket, websockets)

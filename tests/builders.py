@@ -15,24 +15,29 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from slanger.brokers.alone import Alone
+from slanger.complaints import Complaints
 from slanger.domain.apps import App, Apps
 from slanger.domain.cache import CachedEvent, EventCache
 from slanger.domain.channels import Counts
+from slanger.domain.limits import Limits
 from slanger.domain.webhooks import Endpoint, Occurrence
 from slanger.interfaces import IBroker, IConnected, INode, ISubscriber, IWebhooks, IWire
 from slanger.protocol import signing
 from slanger.protocol.errors import Code, SubscriptionRefused
 from slanger.protocol.messages import Member, Message, User
+from slanger.services.admission import Admission
 from slanger.services.counts import SubscriptionCounts
 from slanger.services.liveness import Liveness
 from slanger.services.node import Node as NodeOfServices
 from slanger.services.registry import ChannelRegistry
 from slanger.services.subscribers import Subscribers
 from slanger.services.users import Users
+from slanger.tallies import Tallies
 
 KEY = "278d425bdf160c739803"
 SECRET = "7ad3773142a6692b25b8"
 SOCKET_ID = "1234.1234"
+LIMITS = Limits()
 
 Json = dict[str, Any]
 
@@ -126,6 +131,7 @@ def error(message: str, code: int | None = None) -> Json:
 class Wire:
     """A wire that keeps what it is given."""
 
+    address = "192.0.2.1"
     peer = "192.0.2.1:50000"
 
     def __init__(self) -> None:
@@ -294,6 +300,7 @@ class MemoryNode:
 
     :param broker: makes the broker.
     :param webhooks: in place of those that only keep what they are told.
+    :param limits: of the node.
     :param random_below: entropy; by default it counts, so the first socket id is 0.1.
     """
 
@@ -304,6 +311,7 @@ class MemoryNode:
         webhooks: IWebhooks | None = None,
         clock: Clock | None = None,
         random_below: Callable[[int], int] | None = None,
+        limits: Limits = LIMITS,
         verbose: bool = False,
     ) -> None:
         count = iter(range(10**9))
@@ -317,15 +325,21 @@ class MemoryNode:
         self.node = NodeOfServices(self.registry, self.users, self.webhooks)
         self.broker.attach(self.node)
         self.liveness = Liveness(self.clock, 120, 30)
+        self.tallies = Tallies()
+        self.complaints = Complaints(self.clock, self.tallies.complaints)
+        self.limits = limits
+        self.admission = Admission(limits, self.clock)
         self.subscribers = Subscribers(
             apps=Apps(apps),
             registry=self.registry,
             users=self.users,
             webhooks=self.webhooks,
             liveness=self.liveness,
+            admission=self.admission,
             clock=self.clock,
             random_below=random_below or (lambda _below: next(count)),
             activity_timeout=120,
+            tallies=self.tallies,
             verbose=verbose,
         )
         self._services = (self.counts, self.registry, self.users, self.liveness, self.subscribers)
@@ -348,7 +362,7 @@ class Client:
 
     def __init__(self, node: MemoryNode, key: str = KEY) -> None:
         self.wire = Wire()
-        self.connected: IConnected = node.subscribers.connect(self.wire, key, "7")
+        self.connected: IConnected = node.subscribers.connect(self.wire, key, "7", None)
         self.socket_id: str = json.loads(self.wire.said[0]["data"])["socket_id"]
         self.wire.messages.clear()
 

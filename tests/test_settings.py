@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slanger.brokers.redis.address import RedisAddress
 from slanger.domain.apps import App
+from slanger.domain.limits import Limits
 from slanger.faults import StartupFault
 from slanger.settings import (
     OPTIONS,
@@ -47,7 +48,27 @@ NUMBERS = {
     "replay-events": 10_000,
     "publish-buffer-bytes": 32 * 1024 * 1024,
     "workers": 1,
+    "event-name-length": 200,
+    "connection-channels": 1000,
+    "messages-per-second": 100,
+    "header-bytes": 16384,
+    "handshake-timeout": 10,
+    "close-timeout": 1,
+    "request-timeout": 30,
+    "keep-alive": 60,
+    "backlog-bytes": 1024 * 1024,
+    "total-backlog-bytes": 256 * 1024 * 1024,
 }
+UNLIMITED_NUMBERS = {
+    "connections",
+    "requests-per-second",
+    "node-connections",
+    "address-connections",
+    "connects-per-second",
+    "memory-bytes",
+}
+WORKED_OUT = {"message-bytes", "body-bytes"}
+ALL_NUMBERS = {*NUMBERS, *UNLIMITED_NUMBERS, *WORKED_OUT}
 
 
 def variable(name: str) -> str:
@@ -66,7 +87,10 @@ def member(settings: Settings, name: str) -> object:
     if name == "redis-url":
         return settings.redis and settings.redis.text
     attribute = name.replace("-", "_")
-    return getattr(settings, attribute) if hasattr(settings, attribute) else getattr(only_app(settings), attribute)
+    for place in (settings, settings.limits):
+        if hasattr(place, attribute):
+            return getattr(place, attribute)
+    return getattr(only_app(settings), attribute)
 
 
 class SettingsTestCase(SynchronousTestCase):
@@ -121,6 +145,8 @@ class DefaultTests(SettingsTestCase):
             pong_timeout=30,
             cache_ttl=1800,
             cache_bytes=64 * 1024 * 1024,
+            limits=Limits(),
+            cors_origins=(),
             verbose=False,
             check=False,
         )
@@ -141,7 +167,7 @@ class DefaultTests(SettingsTestCase):
             "redis-prefix",
         }
         known |= {"tls-cert", "tls-key", "tls-ports", "config", "termination-code", "webhook-url", "webhook-events"}
-        known |= {*NUMBERS}
+        known |= {*ALL_NUMBERS, "origins", "cors-origins"}
         self.assertEqual({option.name for option in OPTIONS}, known)
 
     def test_missing(self) -> None:
@@ -181,7 +207,7 @@ class OrderTests(SettingsTestCase):
 
     def test_numbers(self) -> None:
         """Command line: so does every number."""
-        for name in NUMBERS:
+        for name in ALL_NUMBERS:
             of = {variable(name): "8"}
             self.assertEqual(member(self.read({name: "7"}, **of), name), 7)
             self.assertEqual(member(self.read(None, **of), name), 8)
@@ -272,10 +298,10 @@ class FaultTests(SettingsTestCase):
 
     def test_numbers(self) -> None:
         """Command line: numbers are whole, and from 1 on."""
-        for name in NUMBERS:
-            for bad in ("0", "-1", "1.5", "many", "1000000001", "9" * 40, "0x10", "1e3", " 7", "\u0667"):
+        for name in ALL_NUMBERS:
+            for bad in ("0", "-1", "1.5", "many", "1000000000001", "9" * 40, "0x10", "1e3", " 7", "\u0667"):
                 self.assert_fault((f"--{name}", repr(bad), "expected a whole number"), {**REQUIRED, name: bad})
-            self.assertEqual(member(self.read({name: "1000000000"}), name), 10**9)
+            self.assertEqual(member(self.read({name: "1000000000000"}), name), 10**12)
 
     def test_number_from_environment(self) -> None:
         """Command line: a bad value from the environment is told too."""

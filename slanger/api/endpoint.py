@@ -7,21 +7,34 @@ channel beside it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.web.http import RESPONSES
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from slanger.api.authentication import Call, SignedRequest, authenticate
-from slanger.domain.apps import Apps
+from slanger.domain.apps import App, Apps
+from slanger.domain.limits import Limits
 from slanger.interfaces import IRegistry, IUsers
-from slanger.protocol.errors import NotFound, RequestRefused, TooLarge
+from slanger.protocol.errors import NotFound, RequestRefused, TooLarge, TooMany
 from slanger.protocol.names import REQUEST_BODY_BYTES
+from slanger.tallies import Tallies
+
+_log = Logger()
+
+
+def _log_failure(kind: str, text: str) -> None:
+    _log.failure("{kind}: {text}", kind=kind, text=text)
+
+
+STATUSES = {**RESPONSES, 429: b"Too Many Requests"}
+"""What statuses are called; twisted.web knows no newer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,12 @@ class Api:
     :param clock: the time of day; signatures expire by it.
     :param body_bytes: bytes of one body, at most.
     :param cut_off_since: see `IBroker.cut_off_since`.
+    :param strained_since: tells since when there is too little memory, like `cut_off_since`.
+    :param take_request: counts a request of an app; it raises `TooMany` where there were too many.
+    :param limits: of headers and time-outs.
+    :param cors: the origins of web pages that may ask and read answers; none by default, as signing takes the secret.
+    :param tallies: count what is refused.
+    :param complain: logs the exception that is being handled, once in a while, under a few words that stay the same.
     """
 
     apps: Apps
@@ -39,18 +58,26 @@ class Api:
     clock: IReactorTime
     body_bytes: int = REQUEST_BODY_BYTES
     cut_off_since: Callable[[], float | None] = lambda: None
+    strained_since: Callable[[], float | None] = lambda: None
+    take_request: Callable[[App], None] = lambda _: None
+    limits: Limits = field(default_factory=Limits)
+    cors: tuple[str, ...] = ()
+    tallies: Tallies = field(default_factory=Tallies)
+    complain: Callable[[str, str], None] = _log_failure
 
 
 class Reply(msgspec.Struct, frozen=True):
     """What a request is answered.
 
     :param allow: the methods the path takes; told with a 405 only.
+    :param retry_after: seconds until it is worth to ask again; told with a 429 only.
     """
 
     status: int
     content_type: str
     body: bytes
     allow: str = ""
+    retry_after: int = 0
 
 
 Answer = dict[str, object]
@@ -81,8 +108,6 @@ class Endpoint(Leaf):
     plain function, which costs least, `def post(self, call) -> Answer`; others are coroutines.
     """
 
-    _log = Logger()
-
     def __init__(self, api: Api, app_id: str | None) -> None:
         super().__init__()
         self.api = api
@@ -111,7 +136,9 @@ class Endpoint(Leaf):
         api = self.api
         if len(request.body) > api.body_bytes:
             raise TooLarge(f"The body of this request exceeds the allowed maximum ({api.body_bytes} bytes)")
-        return authenticate(request, self._app_id, api.apps, api.clock.seconds())
+        call = authenticate(request, self._app_id, api.apps, api.clock.seconds())
+        api.take_request(call.app)
+        return call
 
     async def _later(self, answer: Awaitable[Answer], request: SignedRequest) -> Reply:
         try:
@@ -123,8 +150,9 @@ class Endpoint(Leaf):
 
     def _refuse(self, fault: Exception, request: SignedRequest) -> Reply:
         if isinstance(fault, RequestRefused):
-            return plain_text(fault.status, fault.message)
-        self._log.failure("answering {method} {path} failed", method=request.method, path=request.path)
+            self.api.tallies.requests_refused[(str(fault.status),)] += 1
+            return plain_text(fault.status, fault.message, retry_after=1 if isinstance(fault, TooMany) else 0)
+        self.api.complain("answering a request failed", f"{request.method} {request.path!r}")
         return plain_text(500, "500 INTERNAL SERVER ERROR")
 
 
@@ -140,9 +168,9 @@ DONE = Reply(200, "application/json", b"{}")
 """There is nothing more to say."""
 
 
-def plain_text(status: int, text: str, allow: str = "") -> Reply:
+def plain_text(status: int, text: str, allow: str = "", retry_after: int = 0) -> Reply:
     """Answer with one line of plain text, as server SDKs expect of an error."""
-    return Reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), allow)
+    return Reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), allow, retry_after)
 
 
 def json_text(answer: Answer) -> Reply:
@@ -164,9 +192,11 @@ def respond(request: Request, reply: Reply | Deferred[Reply]) -> Any:
 
 def write(request: Request, reply: Reply) -> None:
     """Answer a request of twisted.web, whatever the method: the body of a HEAD is left out there."""
-    request.setResponseCode(reply.status)
+    request.setResponseCode(reply.status, STATUSES[reply.status])
     if reply.allow:
         request.setHeader("Allow", reply.allow)
+    if reply.retry_after:
+        request.setHeader("Retry-After", str(reply.retry_after))
     request.setHeader("Content-Type", reply.content_type)
     request.setHeader("Content-Length", str(len(reply.body)))
     request.write(reply.body)

@@ -126,7 +126,7 @@ def check_event(app: App, name: str, data: str, channels: Sequence[str], socket_
 
     :raises RequestRefused: with the first thing that is wrong.
     """
-    fault = names.event_fault(name)
+    fault = names.event_fault(name, app.event_name_length)
     if fault:
         raise BadRequest(fault)
     if not channels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from slanger.api.authentication import SignedRequest
@@ -22,11 +23,13 @@ class Health(Leaf):
         return json_text(self._state())
 
     def _state(self) -> Answer:
-        since = self._api.cut_off_since()
-        if since is None:
-            return {"status": "ok"}
-        reason = {
-            "reason": "cut off from Redis: this node and the others do not hear each other",
-            "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds"),
-        }
-        return {"status": "degraded", "reasons": [reason]}
+        reasons = list(self._reasons())
+        return {"status": "degraded", "reasons": reasons} if reasons else {"status": "ok"}
+
+    def _reasons(self) -> Iterator[Answer]:
+        for reason, since in (
+            ("cut off from Redis: this node and the others do not hear each other", self._api.cut_off_since()),
+            ("too little memory: no client is let in until there is more", self._api.strained_since()),
+        ):
+            if since is not None:
+                yield {"reason": reason, "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")}

@@ -21,13 +21,14 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.logger import Logger
-from twisted.web.http import RESPONSES, HTTPChannel, datetimeToString
+from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from slanger.api.authentication import SignedRequest
-from slanger.api.endpoint import Api, Reply, respond
-from slanger.api.site import ApiSite
+from slanger.api.endpoint import STATUSES, Api, Reply, respond
+from slanger.api.site import ApiChannel, ApiSite
+from slanger.domain.limits import Limits
 
 HEAD_BYTES = 2000
 """Bytes of a plain head. Within twisted.web's limits in any case: 16 KiB, and 500 headers, of four bytes at least."""
@@ -45,7 +46,7 @@ REPLIES = 64
 
 _LINE = re.compile(rb"(%b) (/[!-~]*) HTTP/1\.1\r\n" % b"|".join(METHODS))
 
-STEERING = frozenset((b"connection", b"expect", b"transfer-encoding"))
+STEERING = frozenset((b"connection", b"expect", b"origin", b"transfer-encoding"))
 HARMLESS = (b"connection", b"keep-alive")
 
 Writer = Callable[[ITransport], Callable[[Any, bytes], object]]
@@ -65,10 +66,13 @@ class Head(NamedTuple):
     end: int
 
 
-def read_head(data: bytes) -> Head | None:
-    """Read the head of a request, if it is all there and plain."""
+def read_head(data: bytes, longest: int = HEAD_BYTES) -> Head | None:
+    """Read the head of a request, if it is all there and plain.
+
+    :param longest: bytes it may have; up to `HEAD_BYTES`.
+    """
     line = _LINE.match(data)
-    body = data.find(b"\r\n\r\n", 0, HEAD_BYTES) + 4
+    body = data.find(b"\r\n\r\n", 0, longest) + 4
     if line is None or body < 4:
         return None
     length = body_length(data[line.end() : body])
@@ -106,7 +110,7 @@ def body_length(headers: bytes) -> int | None:
     return said.length if said.plain else None
 
 
-class LeanChannel(HTTPChannel):
+class LeanChannel(ApiChannel):
     """One connection.
 
     :ivar under_way: what answers, in place of an endpoint, the request that twisted.web is about to read.
@@ -128,8 +132,12 @@ class LeanChannel(HTTPChannel):
         """Answer plain requests, and give the rest to twisted.web."""
         if self._lean:
             self.resetTimeout()
-            data = self._answer_plain(self._held + data)
+            held = self._held
+            received = held + data
+            data = self._answer_plain(received)
             if not data:
+                if held or self._held:
+                    self._watch_arrival(len(received))
                 return
             self._lean = False
             self.flush()
@@ -151,6 +159,13 @@ class LeanChannel(HTTPChannel):
             unsent, self._unsent = self._unsent, []
             self._write(self.transport, unsent[0] if len(unsent) == 1 else b"".join(unsent))
 
+    def _watch_arrival(self, received: int) -> None:
+        """Give a request that is not all there its time; it began with these bytes, unless none were answered."""
+        if len(self._held) < received:
+            self.arrived()
+        if self._held:
+            self.arriving()
+
     def _answer_plain(self, data: bytes) -> bytes:
         """Answer the plain requests that come first, hold one that is not complete, and give back what is left."""
         self._held = b""
@@ -159,7 +174,7 @@ class LeanChannel(HTTPChannel):
                 self._held = data
                 return b""
             self._wanted = 0
-            head = read_head(data)
+            head = read_head(data, self.site.head_bytes)
             if head is None:
                 break
             if len(data) < head.end:
@@ -205,7 +220,7 @@ class LeanSite(ApiSite):
     :param writer: finds the way to write to a connection.
     """
 
-    protocol = LeanChannel  # type: ignore[assignment]  # the base is typed for its own only
+    protocol = LeanChannel
     _log = Logger()
 
     def __init__(self, api: Api, reactor: IReactorTime, writer: Writer) -> None:
@@ -219,9 +234,10 @@ class LeanSite(ApiSite):
         under_way, channel.under_way = channel.under_way, None
         return under_way or super().getResourceFor(request)
 
-    def acceptableProtocols(self) -> list[bytes]:
-        """Speak HTTP/1.1 over TLS; the channel here knows nothing else."""
-        return [b"http/1.1"]
+    def apply(self, limits: Limits) -> None:
+        """Go by other limits from now on."""
+        super().apply(limits)
+        self.head_bytes = min(HEAD_BYTES, limits.header_bytes)
 
     def flush_later(self, channel: LeanChannel) -> None:
         """Have a channel send its answers when the reactor turn is over."""
@@ -240,16 +256,18 @@ class LeanSite(ApiSite):
 
 def _written(reply: Reply, now: float) -> bytes:
     """Write a reply as twisted.web writes it."""
-    return _head(reply.status, reply.content_type, reply.allow, len(reply.body), int(now)) + reply.body
+    length = len(reply.body)
+    return _head(reply.status, reply.content_type, reply.allow, reply.retry_after, length, int(now)) + reply.body
 
 
 @lru_cache(REPLIES)
-def _head(status: int, content_type: str, allow: str, length: int, second: int) -> bytes:
-    return b"HTTP/1.1 %d %b\r\nDate: %b\r\n%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (
+def _head(status: int, content_type: str, allow: str, retry_after: int, length: int, second: int) -> bytes:
+    return b"HTTP/1.1 %d %b\r\nDate: %b\r\n%b%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (
         status,
-        RESPONSES[status],
+        STATUSES[status],
         datetimeToString(second),
         b"Allow: %b\r\n" % allow.encode() if allow else b"",
+        b"Retry-After: %d\r\n" % retry_after if retry_after else b"",
         content_type.encode(),
         length,
     )

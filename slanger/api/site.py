@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from slanger.api.batch import BatchEvents
 from slanger.api.channels import Channel, Channels
-from slanger.api.endpoint import Api, Leaf, Nowhere, plain_text, write
+from slanger.api.endpoint import STATUSES, Api, Leaf, Nowhere, plain_text, write
 from slanger.api.events import ChannelEvents, Events
 from slanger.api.health import Health
 from slanger.api.users import ChannelUsers, TerminateConnections
+from slanger.deadlines import Deadlines
+from slanger.domain.limits import Limits
+from slanger.domain.origins import is_allowed
 from slanger.protocol.names import REQUEST_BODY_BYTES
 
 PATIENCE_BYTES = 16 * REQUEST_BODY_BYTES
 """Bytes beyond what is allowed that are read and thrown away, so that the answer can be heard."""
+
+PREFLIGHT_SECONDS = 7200
+"""Seconds for which a browser remembers what it may ask."""
 
 LEAVES = 256
 """Paths whose endpoints are kept."""
@@ -89,8 +97,29 @@ class ApiRequest(Request):
 
     def process(self) -> None:
         """Answer, unless the caller was hung up on."""
-        if self._body_bytes <= self.channel.site.body_bytes + PATIENCE_BYTES:
-            super().process()
+        site = self.channel.site
+        if self._body_bytes > site.body_bytes + PATIENCE_BYTES:
+            return
+        if site.cors and not self._share(site.cors):
+            return
+        super().process()
+
+    def _share(self, origins: Sequence[str]) -> bool:
+        """Let web pages of some origins read the answer (CORS); tell whether there is more to answer."""
+        self.setHeader("Vary", "Origin")
+        origin = self.getHeader("Origin")
+        if origin is None or not is_allowed(origin, origins):
+            return True
+        self.setHeader("Access-Control-Allow-Origin", origin)
+        if self.method != b"OPTIONS" or self.getHeader("Access-Control-Request-Method") is None:
+            return True
+        self.setHeader("Access-Control-Allow-Methods", "GET, POST")
+        self.setHeader("Access-Control-Allow-Headers", "Content-Type, X-Pusher-Library")
+        self.setHeader("Access-Control-Max-Age", str(PREFLIGHT_SECONDS))
+        self.setHeader("Content-Length", "0")
+        self.setResponseCode(200)
+        self.finish()
+        return False
 
     def setHeader(self, name: str | bytes, value: str | bytes) -> None:
         """Set a header; what server this is, is nobody's business."""
@@ -104,15 +133,114 @@ class ApiRequest(Request):
         return reason
 
 
-class ApiSite(Site):
-    """The HTTP server of the API. It keeps no access log, and never looks for form fields in a body."""
+class ApiChannel(HTTPChannel):
+    """One connection of twisted.web, that has its time for each request, and logs nothing of what its client does."""
 
+    site: ApiSite
+    _arriving = False
+
+    def connectionMade(self) -> None:
+        """Take the limits of the site."""
+        self.totalHeadersSize = self.MAX_LENGTH = self.site.limits.header_bytes
+        super().connectionMade()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes; a request that begins with them has its time."""
+        if not self._handlingRequest:
+            self.arriving()
+        super().dataReceived(data)
+
+    def allContentReceived(self) -> None:
+        """Learn that a request is all there."""
+        self.arrived()
+        super().allContentReceived()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Forget the connection."""
+        self.arrived()
+        super().connectionLost(reason)
+
+    def loseConnection(self) -> None:
+        """Hang up: what has not arrived by now need not."""
+        self.arrived()
+        super().loseConnection()
+
+    def arriving(self) -> None:
+        """Note that a request has begun, or goes on."""
+        if not self._arriving:
+            self._arriving = True
+            self.site.arrivals.begin(self)
+
+    def arrived(self) -> None:
+        """Note that it has ended."""
+        if self._arriving:
+            self._arriving = False
+            self.site.arrivals.end(self)
+
+    def too_slow(self) -> None:
+        """End a connection whose request has not arrived in time."""
+        self._arriving = False
+        self.setTimeout(None)
+        self.site.tallies.connections_cut["request_timeout",] += 1
+        self._refuse(408, f"the request was not all there within {self.site.limits.request_timeout} seconds")
+        self.timeoutConnection()
+
+    def timeoutConnection(self) -> None:
+        """Hang up, and drop the connection if its client does not read what it was sent."""
+        self._abortingCall = self.callLater(self.abortTimeout, self.forceAbortClient)
+        self.loseConnection()
+
+    def forceAbortClient(self) -> None:
+        """Drop the connection."""
+        self._abortingCall = None
+        self.site.tallies.connections_cut["close_timeout",] += 1
+        cast(ITCPTransport, self.transport).abortConnection()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Say in plain text that this is no HTTP; twisted.web alone says nothing."""
+        self._refuse(400, "this is not HTTP as it should be, or its head is too large")
+        self.loseConnection()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse a line that is longer than a whole head may be."""
+        self._respondToBadRequestAndDisconnect()
+
+    def _refuse(self, status: int, text: str) -> None:
+        self.site.tallies.requests_refused[(str(status),)] += 1
+        line = b"%d %b" % (status, STATUSES[status])
+        body = b"%b: %b\n" % (line.upper(), text.encode())
+        head = b"Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: %d" % len(body)
+        cast(ITCPTransport, self.transport).write(b"HTTP/1.1 %b\r\n%b\r\n\r\n%b" % (line, head, body))
+
+
+class ApiSite(Site):
+    """The HTTP server of the API. It keeps no access log, and never looks for form fields in a body.
+
+    :ivar arrivals: the connections whose requests are not all there yet.
+    """
+
+    protocol = ApiChannel  # type: ignore[assignment]  # the base is typed for its own only
     noisy = False
 
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
         self.body_bytes = api.body_bytes
         self.root = Root(api)
+        self.cors = api.cors
+        self.tallies = api.tallies
+        self.complain = api.complain
+        self.arrivals: Deadlines[ApiChannel] = Deadlines(reactor, api.limits.request_timeout, ApiChannel.too_slow)
         super().__init__(self.root, requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)
+        self.apply(api.limits)
+
+    def apply(self, limits: Limits) -> None:
+        """Go by other limits from now on."""
+        self.limits = limits
+        self.arrivals.seconds = limits.request_timeout
+        self.timeOut = limits.keep_alive
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Speak HTTP/1.1 over TLS; the channels here know nothing else."""
+        return [b"http/1.1"]
 
     def log(self, request: Request) -> None:  # type: ignore[override]
         """Keep no access log."""

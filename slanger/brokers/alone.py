@@ -70,7 +70,7 @@ class Alone:
         roster = self._rosters.setdefault((app.key, channel), Roster())
         if member.user_id not in roster and len(roster) >= app.presence_members:
             text = f"Presence channel {channel} is full: at most {app.presence_members} members are allowed"
-            return fail(SubscriptionRefused(channel, text, "LimitReached", 403))
+            return fail(SubscriptionRefused(channel, text, "LimitReached", 403, "presence_members"))
         if not roster and is_presence(channel):
             self._occurrences.began(app, Occurrence(name="channel_occupied", channel=channel))
         if roster.enter(member, socket_id):

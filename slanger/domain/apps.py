@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from slanger.domain.webhooks import Endpoint
 from slanger.protocol.errors import CONNECTION_UNAUTHORIZED
+from slanger.protocol.names import UNLIMITED
 from slanger.protocol.rules import Rules
 
 ESCAPED = 6
@@ -22,6 +23,10 @@ class App(Rules):
 
     :param id: the id in REST paths; None accepts any.
     :param webhooks: where the app is told what happens.
+    :param connections: how many clients may be connected to one node at the same time.
+    :param requests_per_second: REST requests that one node answers in a second.
+    :param origins: of which web pages clients may come, see `slanger.domain.origins`; empty for any.
+    :param require_origin: whether clients that name no origin are refused, where `origins` are given.
     :param authorized_connections: whether clients must sign in, or join a channel that needs authorisation, in time.
     :param authorization_timeout: how many seconds they have for it.
     :param termination_code: the close code of connections that the app terminates; clients stay away after 4009, and
@@ -30,6 +35,10 @@ class App(Rules):
 
     id: str | None = None
     webhooks: tuple[Endpoint, ...] = ()
+    connections: int = UNLIMITED
+    requests_per_second: int = UNLIMITED
+    origins: tuple[str, ...] = ()
+    require_origin: bool = False
     authorized_connections: bool = False
     authorization_timeout: int = 30
     termination_code: int = CONNECTION_UNAUTHORIZED.number

@@ -10,7 +10,8 @@
         ├── BadRequest           400
         ├── Unauthorized         401
         ├── NotFound             404
-        └── TooLarge             413
+        ├── TooLarge             413
+        └── TooMany              429
 
 Every message is written for the person who reads it: what was wrong, and what would be right.
 """
@@ -41,6 +42,7 @@ class Code:
 
 
 APP_NOT_FOUND = Code(4001, "application does not exist", Reconnect.NEVER)
+OVER_QUOTA = Code(4004, "application is over its connection quota", Reconnect.NEVER)
 PATH_NOT_FOUND = Code(4005, "path not found", Reconnect.NEVER)
 UNSUPPORTED_VERSION = Code(4007, "unsupported protocol version", Reconnect.NEVER)
 CONNECTION_UNAUTHORIZED = Code(4009, "connection not authorized", Reconnect.NEVER)
@@ -63,22 +65,33 @@ class PusherError(Exception):
 
 
 class ConnectionRefused(PusherError):
-    """The connection ends: `pusher:error` with the code, then a close frame with the same code."""
+    """The connection ends: `pusher:error` with the code, then a close frame with the same code.
 
-    def __init__(self, code: Code, message: str) -> None:
+    :param reason: why, in a word or two that stay the same, to be counted by.
+    :param app: the key of the app, where there is one.
+    """
+
+    def __init__(self, code: Code, message: str, reason: str, app: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.reason = reason
+        self.app = app
 
 
 class MessageRefused(PusherError):
     """One message is answered with `pusher:error`; the connection stays.
 
     :param code: an event code such as `CLIENT_EVENT_RATE`; most refusals carry none.
+    :param reason: why, in a word or two that stay the same, to be counted by; a limit has the name of its option.
     """
 
-    def __init__(self, message: str, code: Code | None = None) -> None:
+    def __init__(self, message: str, code: Code | None = None, reason: str = "invalid") -> None:
         super().__init__(message)
         self.code = code
+        self.reason = reason
+
+
+_REASONS = {"AuthError": "auth", "ServerError": "fault"}
 
 
 class SubscriptionRefused(MessageRefused):
@@ -90,8 +103,10 @@ class SubscriptionRefused(MessageRefused):
     :param status: the HTTP status an authorisation endpoint would have used for it.
     """
 
-    def __init__(self, channel: str, message: str, kind: str = "AuthError", status: int = 401) -> None:
-        super().__init__(message)
+    def __init__(
+        self, channel: str, message: str, kind: str = "AuthError", status: int = 401, reason: str = ""
+    ) -> None:
+        super().__init__(message, reason=reason or _REASONS.get(kind, "invalid"))
         self.channel = channel
         self.kind = kind
         self.status = status
@@ -128,3 +143,9 @@ class TooLarge(RequestRefused):
     """The event, or the whole body, is larger than is allowed."""
 
     status = 413
+
+
+class TooMany(RequestRefused):
+    """The app asks more often than it may; a second later it may again."""
+
+    status = 429

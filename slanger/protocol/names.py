@@ -59,6 +59,12 @@ GRACE = 3
 REQUEST_BODY_BYTES = 1024 * 1024
 """Bytes of one REST body: ten events of 10 kB, each byte escaped sixfold, fit."""
 
+CONNECTION_CHANNELS = 1000
+"""Channels one connection may be on; the documentation knows no limit, and browsers rarely need a hundred."""
+
+UNLIMITED = 10**18
+"""Stands for the number of a limit that there is none of: nothing here is ever counted so far."""
+
 _CHANNEL = re.compile(r"[-a-zA-Z0-9_=@,.;]+\Z")
 _SOCKET_ID = re.compile(r"[0-9]+\.[0-9]+\Z")
 
@@ -122,12 +128,12 @@ def channel_fault(channel: str, longest: int = CHANNEL_NAME_LENGTH) -> str | Non
     return None
 
 
-def event_fault(event: str) -> str | None:
+def event_fault(event: str, longest: int = EVENT_NAME_LENGTH) -> str | None:
     """Say what is wrong with the name of an event triggered over REST, or None."""
     if not event:
         return "Invalid event name: it is empty"
-    if len(event) > EVENT_NAME_LENGTH:
-        return f"Invalid event name: {len(event)} characters, at most {EVENT_NAME_LENGTH} are allowed"
+    if len(event) > longest:
+        return f"Invalid event name: {len(event)} characters, at most {longest} are allowed"
     if event.startswith(RESERVED_EVENT_PREFIXES):
         return f"Invalid event name {event!r}: the prefixes pusher: and pusher_internal: are reserved"
     return None

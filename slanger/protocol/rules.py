@@ -29,7 +29,9 @@ class Rules:
     subscription_counts: bool = False
     subscription_errors: bool = True
     internal_subscription_errors: bool = True
+    connection_channels: int = names.CONNECTION_CHANNELS
     channel_name_length: int = names.CHANNEL_NAME_LENGTH
+    event_name_length: int = names.EVENT_NAME_LENGTH
     event_data_bytes: int = names.EVENT_DATA_BYTES
     event_channels: int = names.EVENT_CHANNELS
     client_events_per_second: int = names.CLIENT_EVENTS_PER_SECOND

@@ -65,18 +65,24 @@ class _Subscription(Struct):
     member: Member | None
 
 
+def _nobody_counts(_key: str, _reason: str) -> None:
+    pass
+
+
 class Session:
     """A connection's side of the protocol, from established to gone.
 
     :param rules: the app's key, secret, switches and limits.
     :param socket_id: the connection's id, two numbers joined by a dot.
+    :param count: told of each refusal: the key of the app, and `MessageRefused.reason`.
     """
 
-    __slots__ = ("_client_event_times", "_subscriptions", "_user", "rules", "socket_id")
+    __slots__ = ("_client_event_times", "_count", "_subscriptions", "_user", "rules", "socket_id")
 
-    def __init__(self, rules: Rules, socket_id: str) -> None:
+    def __init__(self, rules: Rules, socket_id: str, count: Callable[[str, str], None] = _nobody_counts) -> None:
         self.rules = rules
         self.socket_id = socket_id
+        self._count = count
         self._subscriptions: dict[str, _Subscription] = {}
         self._client_event_times: deque[float] | None = None
         self._user: User | None = None
@@ -109,6 +115,7 @@ class Session:
         except SubscriptionRefused as refusal:
             return self._tell_channel(refusal)
         except MessageRefused as refusal:
+            self._count(self.rules.key, refusal.reason)
             return (Say(codec.error(refusal.message, refusal.code)),)
 
     def joined(self, channel: str, data: str = NOTHING) -> Iterable[Effect]:
@@ -151,7 +158,8 @@ class Session:
     def _ask(self, wanted: Subscribe, _now: float) -> Iterable[Effect]:
         fault = names.channel_fault(wanted.channel, self.rules.channel_name_length)
         if fault:
-            raise SubscriptionRefused(wanted.channel, fault, "InvalidChannel", 400)
+            raise SubscriptionRefused(wanted.channel, fault, "InvalidChannel", 400, "channel_name")
+        self._check_room(wanted.channel)
         if wanted.channel_data:
             self._check_size(wanted.channel, len(wanted.channel_data.encode()))
         member = None
@@ -180,7 +188,8 @@ class Session:
     def _pass_on(self, event: ClientEvent, now: float) -> Iterable[Effect]:
         limit = self.rules.event_data_bytes
         if names.exceeds(event.data, limit):
-            raise MessageRefused(f"Client event rejected - its data exceeds the allowed maximum ({limit} bytes)")
+            text = f"Client event rejected - its data exceeds the allowed maximum ({limit} bytes)"
+            raise MessageRefused(text, reason="event_data_bytes")
         self._count_client_event(now)
         member = self._subscriptions[event.channel].member
         return (Whisper(event.channel, event.event, event.data, member.user_id if member else None),)
@@ -264,6 +273,7 @@ class Session:
             raise SubscriptionRefused(
                 wanted.channel,
                 f"user_id in channel_data must have 1 to {self.rules.user_id_length} characters",
+                reason="user_id_length",
             )
         return member
 
@@ -272,7 +282,14 @@ class Session:
         limit = self.rules.presence_member_bytes
         if size > limit:
             text = f"channel_data exceeds the allowed maximum ({limit} bytes)"
-            raise SubscriptionRefused(channel, text, "LimitReached", 413)
+            raise SubscriptionRefused(channel, text, "LimitReached", 413, "presence_member_bytes")
+
+    def _check_room(self, channel: str) -> None:
+        """Bound what one connection can make the server keep."""
+        limit = self.rules.connection_channels
+        if len(self._subscriptions) >= limit:
+            text = f"Subscription to {channel} rejected - a connection may be on {limit} channels at most"
+            raise SubscriptionRefused(channel, text, "LimitReached", 403, "connection_channels")
 
     def _check_inbox(self, wanted: Subscribe) -> None:
         """Let only its own user into an inbox ("Server to user messages"); the sign-in is all the auth there is."""
@@ -283,15 +300,16 @@ class Session:
         """Verify a sign-in ("Authenticating users"), then read who it is."""
         key, colon, signature = (wanted.auth or "").rpartition(":")
         if not colon:
-            raise MessageRefused("Invalid format: auth must have the format key:signature")
+            raise MessageRefused("Invalid format: auth must have the format key:signature", reason="auth")
         if not wanted.user_data:
             raise MessageRefused("Missing parameter: data.user_data")
         if not signing.same(self.rules.key, key):
-            raise MessageRefused(f"Invalid key in sign-in auth data: '{shown(key)}'")
+            raise MessageRefused(f"Invalid key in sign-in auth data: '{shown(key)}'", reason="auth")
         to_sign = signing.user_string(self.socket_id, wanted.user_data)
         if not signing.verify(self.rules.secret, to_sign, signature):
             raise MessageRefused(
-                f"Invalid signature: Expected HMAC SHA256 hex digest of {shown(to_sign)}, but got {shown(signature)}"
+                f"Invalid signature: Expected HMAC SHA256 hex digest of {shown(to_sign)}, but got {shown(signature)}",
+                reason="auth",
             )
         return wanted.user_data, codec.read_user(wanted.user_data)
 
@@ -301,10 +319,10 @@ class Session:
             raise MessageRefused("To send client events, you must enable this feature in the settings of the app.")
         if ChannelKind.of(event.channel) not in (ChannelKind.PRIVATE, ChannelKind.PRESENCE):
             raise MessageRefused("Client event rejected - only supported on private and presence channels")
-        if len(event.event) > names.EVENT_NAME_LENGTH:
-            raise MessageRefused(
-                f"Client event rejected - its name exceeds the allowed maximum ({names.EVENT_NAME_LENGTH} characters)"
-            )
+        limit = self.rules.event_name_length
+        if len(event.event) > limit:
+            text = f"Client event rejected - its name exceeds the allowed maximum ({limit} characters)"
+            raise MessageRefused(text, reason="event_name_length")
         return event
 
     def _count_client_event(self, now: float) -> None:
@@ -317,12 +335,15 @@ class Session:
             times.popleft()
         if len(times) >= limit:
             raise MessageRefused(
-                f"Client event rejected due to rate limit (at most {limit} per second)", CLIENT_EVENT_RATE
+                f"Client event rejected due to rate limit (at most {limit} per second)",
+                CLIENT_EVENT_RATE,
+                "client_events_per_second",
             )
         times.append(now)
 
     def _tell_channel(self, refusal: SubscriptionRefused) -> Iterable[Effect]:
         """Refuse a subscription in each form that some official client listens to."""
+        self._count(self.rules.key, refusal.reason)
         yield Say(codec.error(refusal.message, refusal.code))
         if self.rules.subscription_errors:
             yield Say(codec.subscription_error(refusal))

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from slanger.domain.apps import App, Apps
+from slanger.domain.limits import Limits
 from slanger.domain.webhooks import Occurrence
 from slanger.interfaces import IConnected, IRegistry, ISubscriber, ISubscribers, IUsers, IWebhooks, IWire
 from slanger.protocol import codec
@@ -25,9 +26,11 @@ from slanger.protocol.errors import (
     SubscriptionRefused,
 )
 from slanger.protocol.messages import User
-from slanger.protocol.session import Session
+from slanger.protocol.session import Session, shown
+from slanger.services.admission import Admission
 from slanger.services.liveness import Liveness
 from slanger.services.trace import TracedConnected, TracedWire, log_refusal
+from slanger.tallies import Tallies, Tally
 
 OLDEST_VERSION = 4
 """Protocol versions 1 to 3 named and ordered their messages otherwise; the documentation calls them unsupported."""
@@ -51,7 +54,7 @@ class Subscriber:
         self.wire = wire
         self.send = wire.send
         self.heard_at = home.clock.seconds()
-        self._session = Session(app, socket_id)
+        self._session = Session(app, socket_id, home.count_refusal)
         self._home = home
 
     @property
@@ -124,8 +127,11 @@ class Subscribers(Service):
     :param users: where they sign in.
     :param webhooks: told of their coming and going.
     :param liveness: watches them.
+    :param admission: tells who may come in.
     :param random_below: gives a random integer below its argument; makes socket ids.
     :param activity_timeout: seconds, told to clients.
+    :param tallies: count who is refused, and what.
+    :ivar count_refusal: counts a message that was refused.
     :param verbose: whether every frame is logged.
     """
 
@@ -138,9 +144,11 @@ class Subscribers(Service):
         users: IUsers,
         webhooks: IWebhooks,
         liveness: Liveness,
+        admission: Admission,
         clock: IReactorTime,
         random_below: Callable[[int], int],
         activity_timeout: int,
+        tallies: Tallies,
         *,
         verbose: bool = False,
     ) -> None:
@@ -150,17 +158,21 @@ class Subscribers(Service):
         self._apps = apps
         self._webhooks = webhooks
         self._liveness = liveness
+        self._admission = admission
+        self._refused = tallies.connections_refused
+        self.count_refusal = _counter(tallies.messages_refused)
         self._random_below = random_below
         self._activity_timeout = activity_timeout
         self._verbose = verbose
         self._connected: dict[Subscriber, IDelayedCall | None] = {}
 
-    def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
+    def connect(self, wire: IWire, key: str, version: str | None, origin: str | None) -> IConnected:
         """Let a client in, or raise `ConnectionRefused`."""
         app = self._apps.with_key(key)
         if app is None:
-            raise ConnectionRefused(APP_NOT_FOUND, f"App key {key} does not exist on this server")
-        _check_version(version)
+            raise ConnectionRefused(APP_NOT_FOUND, f"App key {shown(key)} does not exist on this server", "app_key")
+        _check_version(version, app)
+        self._admission.let_in(app, wire, origin)
         socket_id = f"{self._random_below(SOCKET_ID_PART)}.{self._random_below(SOCKET_ID_PART)}"
         if self._verbose:
             wire = TracedWire(wire)
@@ -175,7 +187,8 @@ class Subscribers(Service):
         return TracedConnected(subscriber, wire.peer) if self._verbose else subscriber
 
     def turned_away(self, wire: IWire, refusal: ConnectionRefused) -> None:
-        """Log a client that was not let in, where every frame is logged."""
+        """Count a client that was not let in; log it where every frame is logged."""
+        self._refused[refusal.app, refusal.reason] += 1
         if self._verbose:
             log_refusal(wire.peer, refusal)
 
@@ -185,7 +198,12 @@ class Subscribers(Service):
         if deadline is not None and deadline.active():
             deadline.cancel()
         self._liveness.forget(subscriber)
+        self._admission.let_go(subscriber.app, subscriber.wire)
         self._tell("connection_closed", subscriber, code=code)
+
+    def apply(self, limits: Limits) -> None:
+        """Go by other limits from now on."""
+        self._admission.apply(limits, [subscriber.wire.address for subscriber in self._connected])
 
     def __len__(self) -> int:
         """Count the connections."""
@@ -206,11 +224,17 @@ class Subscribers(Service):
         )
 
 
-def _check_version(version: str | None) -> None:
+def _counter(tally: Tally) -> Callable[[str, str], None]:
+    def count(*labels: str) -> None:
+        tally[labels] += 1
+
+    return count
+
+
+def _check_version(version: str | None, app: App) -> None:
     """Accept protocol 4 and newer. A missing version is taken for the current one, as no client omits it on purpose."""
     if not version:
         return
     if not (version.isascii() and version.isdigit() and int(version[:9]) >= OLDEST_VERSION):
-        raise ConnectionRefused(
-            UNSUPPORTED_VERSION, f"Unsupported protocol version {version[:20]!r}: this server speaks 4 to 7"
-        )
+        text = f"Unsupported protocol version {version[:20]!r}: this server speaks 4 to 7"
+        raise ConnectionRefused(UNSUPPORTED_VERSION, text, "version", app.key)

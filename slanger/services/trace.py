@@ -14,17 +14,30 @@ from slanger.protocol.messages import Message
 _AUTH = re.compile(r"""(\\*"auth\\*"\s*:\s*\\*")[^"\\]*""")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64,}")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+SHOWN = 2000
+"""Characters of a frame that are logged."""
+
 _log = Logger()
 
 
 def mask(text: bytes) -> str:
-    """Show a frame without what could be used to act in someone's name."""
-    return _DIGEST.sub("***", _AUTH.sub(r"\1***", text.decode("utf-8", "backslashreplace")))
+    """Show a frame in one line, without what could be used to act in someone's name."""
+    masked = _DIGEST.sub("***", _AUTH.sub(r"\1***", text.decode("utf-8", "backslashreplace")))
+    more = f"... ({len(text)} bytes)" if len(masked) > SHOWN else ""
+    return in_one_line(masked[:SHOWN]) + more
+
+
+def in_one_line(text: str) -> str:
+    """Write control characters as escapes, so that nobody's text looks like a log line of its own."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def log_refusal(peer: str, refusal: ConnectionRefused) -> None:
     """Log a client that was not let in, and why."""
-    _log.info("{peer} refused with {code}: {why}", peer=peer, code=refusal.code.number, why=refusal.message)
+    why = in_one_line(refusal.message[:SHOWN])
+    _log.info("{peer} refused with {code}: {why}", peer=peer, code=refusal.code.number, why=why)
 
 
 @implementer(IWire)
@@ -33,6 +46,7 @@ class TracedWire:
 
     def __init__(self, wire: IWire) -> None:
         self._wire = wire
+        self.address = wire.address
         self.peer = wire.peer
 
     def send(self, message: Message) -> None:
@@ -47,7 +61,7 @@ class TracedWire:
 
     def close(self, code: Code, reason: str) -> None:
         """Log a close, then do it."""
-        _log.info("{peer} <- CLOSE {code} {reason}", peer=self.peer, code=code.number, reason=reason)
+        _log.info("{peer} <- CLOSE {code} {reason}", peer=self.peer, code=code.number, reason=in_one_line(reason))
         self._wire.close(code, reason)
 
 

@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from slanger.brokers.redis.address import RedisAddress, read_redis_url
 from slanger.domain.apps import App
+from slanger.domain.limits import Limits
+from slanger.domain.origins import ANY, origin_fault
 from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
 from slanger.faults import StartupFault
 from slanger.settings.addresses import Address, endpoint_string, read_address, with_tls
-from slanger.settings.explain import explain_app
+from slanger.settings.explain import explain_app, explain_limits
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
 from slanger.settings.options import OPTIONS, SWITCHES
 from slanger.settings.sources import Values, as_environment, environment, flags
@@ -67,6 +69,8 @@ class Settings:
     :param activity_timeout: seconds.
     :param pong_timeout: seconds.
     :param cache_ttl: seconds.
+    :param limits: what the node bears.
+    :param cors_origins: of which web pages may read answers of the REST API.
     :param workers: processes on the same ports.
     :param check: whether to say what the settings mean, and no more.
     """
@@ -85,6 +89,8 @@ class Settings:
     pong_timeout: int
     cache_ttl: int
     cache_bytes: int
+    limits: Limits
+    cors_origins: tuple[str, ...]
     workers: int
     reuse_port: bool
     verbose: bool
@@ -98,6 +104,8 @@ class Settings:
             f"REST API on {self.api.text}{' with TLS' if self.api.tls else ''}",
             f"broker: {broker}",
             *([f"{self.workers} workers"] if self.workers > 1 else []),
+            *explain_limits(self.limits),
+            *([f"CORS for {', '.join(self.cors_origins)}"] if self.cors_origins else []),
             *(line for app in self.apps for line in explain_app(app)),
             "the settings are good",
         ]
@@ -147,11 +155,26 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         pong_timeout=values.number("pong-timeout"),
         cache_ttl=values.number("cache-ttl"),
         cache_bytes=values.number("cache-bytes"),
+        limits=_read_limits(values),
+        cors_origins=_read_origins(values, "cors-origins"),
         workers=workers,
         reuse_port=reuse_port,
         verbose=values.switch("verbose"),
         check=values.switch("check"),
     )
+
+
+def _read_limits(values: Values) -> Limits:
+    given = {each.name: values.text(each.name.replace("_", "-")) for each in fields(Limits)}
+    return Limits(**{name: values.number(name.replace("_", "-")) for name, text in given.items() if text is not None})
+
+
+def _read_origins(values: Values, name: str) -> tuple[str, ...]:
+    origins = values.several(name)
+    for origin in origins:
+        if fault := origin_fault(origin):
+            raise StartupFault(f"{values.origin(name)} {origin!r}: {fault}")
+    return () if ANY in origins and name == "origins" else origins
 
 
 def _read_prefix(values: Values) -> str:
@@ -216,6 +239,7 @@ def _read_app(values: Values, variables: Mapping[str, str], webhooks: tuple[Endp
         secret=_read_secret(values, variables),
         id=values.text("app-id"),
         webhooks=webhooks,
+        origins=_read_origins(values, "origins"),
         termination_code=int(values.choice("termination-code", TERMINATION_CODES)),
         **rules,
     )

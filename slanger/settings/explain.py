@@ -1,4 +1,4 @@
-"""What an app's settings mean, in words, for `--check`."""
+"""What settings mean, in words, for `--check`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from slanger.domain.apps import App
+from slanger.domain.limits import Limits
+from slanger.protocol.names import UNLIMITED
 
 
 def explain_app(app: App) -> Iterator[str]:
@@ -23,5 +25,17 @@ def explain_app(app: App) -> Iterator[str]:
             yield "    several events in a request"
 
 
+def explain_limits(limits: Limits) -> Iterator[str]:
+    """Tell each limit of the node that was chosen."""
+    for each in fields(limits):
+        value = getattr(limits, each.name)
+        if value != each.default:
+            yield f"{each.name.replace('_', '-')}: {_words(value)}"
+
+
 def _words(value: object) -> str:
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "none" if value == UNLIMITED else str(value)

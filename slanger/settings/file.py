@@ -28,13 +28,23 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import astuple
 
 from slanger.domain.webhooks import KINDS, PUSHER_KINDS, Endpoint, header_fault, shown_url, url_fault
 from slanger.faults import StartupFault
-from slanger.settings.options import OPTIONS, SWITCHES
+from slanger.settings.options import NONE, OPTIONS, SWITCHES, Option
 from slanger.settings.sources import LARGEST, Source
 
 Number = Annotated[int, Meta(ge=1, le=LARGEST)]
+
+
+def _kind(option: Option) -> Any:
+    """Give the type of an option in the file."""
+    if option.several:
+        return str | tuple[str, ...]
+    if option.optional:
+        return Number | Literal[NONE]
+    return Number if option.number else str
 
 
 class WebhookTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +74,7 @@ def _field(name: str, kind: Any) -> tuple[str, Any, Any]:
 _AppTable = msgspec.defstruct(
     "AppTable",
     [
-        *(_field(option.key, Number if option.number else str) for option in OPTIONS if option.key),
+        *(_field(option.key, _kind(option)) for option in OPTIONS if option.key),
         *(_field(switch.name, bool) for switch in SWITCHES if switch.of_app),
         ("webhooks", tuple[WebhookTable, ...], ()),
     ],
@@ -76,7 +86,7 @@ _File = msgspec.defstruct(
     "File",
     [
         *(
-            _field(option.name, Number if option.number else str)
+            _field(option.name, _kind(option))
             for option in OPTIONS
             if option.key is None and option.name not in ("config", "webhook-url", "webhook-events")
         ),
@@ -129,11 +139,15 @@ def read_file(origin: str, name: str) -> SettingsFile:
 
 def _given(table: Any) -> dict[str, object]:
     """Collect what stands in a table, under the options' own names."""
-    return {
-        encoded: value
-        for field, encoded in zip(table.__struct_fields__, table.__struct_encode_fields__, strict=True)
-        if (value := getattr(table, field)) is not UNSET and not isinstance(value, tuple)
-    }
+    values = zip(table.__struct_encode_fields__, astuple(table), strict=True)
+    return {name: _plain(value) for name, value in values if value is not UNSET}
+
+
+def _plain(value: object) -> object:
+    """Write an array of texts as it would be typed; other arrays are tables, and read elsewhere."""
+    if isinstance(value, tuple):
+        return ", ".join(each for each in value if isinstance(each, str))
+    return value
 
 
 def _app_source(name: str, index: int, table: Any) -> Source:
@@ -160,8 +174,10 @@ def _words(fault: msgspec.ValidationError, content: dict[str, Any]) -> str:
     text, _, path = str(fault).partition(" - at `$")
     place = path.rstrip("`").lstrip(".") or "at the top"
     for theirs, ours in {
+        "`str | array`": "text or an array of texts",
         "`str`": "text",
         "`bool`": "true or false",
+        "`int | str`": "a whole number or none",
         "`int`": "a whole number",
         "`array`": "an array",
         "`object`": "a table",
@@ -174,7 +190,7 @@ def _words(fault: msgspec.ValidationError, content: dict[str, Any]) -> str:
     }.items():
         text = text.replace(theirs, ours)
     if "enum value" in text:
-        text = f"expected one of {', '.join(KINDS)}"
+        text = f"expected one of {', '.join(KINDS)}" if ".events" in place else "expected a whole number or none"
     return f"{place}: {text[0].lower()}{text[1:]}{_found(place, content)}"
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from slanger.domain.limits import Limits
 from slanger.domain.webhooks import PUSHER_KINDS
 from slanger.protocol import names
+
+NONE = "none"
+"""What a limit is set to that there shall be none of."""
 
 CACHE_BYTES = 64 * 1024 * 1024
 """Bytes of events that cache channels remember."""
@@ -22,6 +26,8 @@ class Option:
     :param key: its name in an app's table of the settings file; None for what belongs to the node.
     :param default: as it would be typed; None where there is none.
     :param number: whether it counts something: a whole number from 1 on.
+    :param optional: whether it may be `none` instead of a number, for no limit.
+    :param several: whether it takes several texts, separated by commas; in a settings file an array of them.
     :param spellings: other names that are understood.
     """
 
@@ -31,6 +37,8 @@ class Option:
     key: str | None = None
     default: str | None = None
     number: bool = False
+    optional: bool = False
+    several: bool = False
     spellings: tuple[str, ...] = ()
 
 
@@ -50,6 +58,15 @@ class Switch:
 
 def _limit(name: str, default: int, text: str) -> Option:
     return Option(name=name, key=name, default=str(default), number=True, help=text)
+
+
+def _node_limit(name: str, text: str, *, optional: bool = False) -> Option:
+    """Make the option of one of the `Limits`; None among them is worked out, and shown in the text."""
+    default = getattr(Limits(), name.replace("-", "_"))
+    if default == names.UNLIMITED:
+        return Option(name=name, default=NONE, number=True, optional=True, help=text)
+    shown = None if default is None else str(default)
+    return Option(name=name, default=shown, number=True, optional=optional, help=text)
 
 
 OPTIONS = (
@@ -104,6 +121,29 @@ OPTIONS = (
         number=True,
         help="Processes that serve on the same ports, tied together by Redis.",
     ),
+    _node_limit("node-connections", "Clients at the same time, of all apps; more are told to come back."),
+    _node_limit("address-connections", "Clients at the same time from one IPv4 address, or one /64 of IPv6."),
+    _node_limit("connects-per-second", "Clients let in per second; the others are told to come back."),
+    _node_limit(
+        "messages-per-second",
+        "Messages and pings of one connection per second; twenty times that at once.",
+        optional=True,
+    ),
+    _node_limit("message-bytes", "Bytes of one WebSocket message and frame [131072, or what event-data-bytes needs]."),
+    _node_limit("header-bytes", "Bytes of an opening handshake, or of the head of a REST request."),
+    _node_limit("body-bytes", "Bytes of the body of a REST request [1048576, or what event-data-bytes needs]."),
+    _node_limit("handshake-timeout", "Seconds an opening handshake may take."),
+    _node_limit("close-timeout", "Seconds a client has to answer a close."),
+    _node_limit("request-timeout", "Seconds a REST request may take to arrive."),
+    _node_limit("keep-alive", "Seconds for which an idle REST connection is kept."),
+    _node_limit("backlog-bytes", "Bytes that may wait for one slow reader."),
+    _node_limit("total-backlog-bytes", "Bytes that may wait for all slow readers together.", optional=True),
+    _node_limit("memory-bytes", "Resident memory above which no client is let in."),
+    Option(
+        name="cors-origins",
+        several=True,
+        help="Origins of the web pages that may read answers of the REST API [none].",
+    ),
     Option(name="tls-cert", help="Certificate in PEM, with its chain: the ports speak TLS."),
     Option(name="tls-key", help="Private key of the certificate [in the certificate's file]."),
     Option(name="tls-ports", default="both", help="Which ports speak TLS: both, websocket or api."),
@@ -137,10 +177,41 @@ OPTIONS = (
         number=True,
         help="Close code of terminated connections: clients stay away after 4009, come back after 4200.",
     ),
+    Option(
+        name="connections",
+        key="connections",
+        default=NONE,
+        number=True,
+        optional=True,
+        help="Clients of the app at the same time, on each node.",
+    ),
+    Option(
+        name="requests-per-second",
+        key="requests-per-second",
+        default=NONE,
+        number=True,
+        optional=True,
+        help="REST requests of the app in a second, on each node.",
+    ),
+    Option(
+        name="origins",
+        key="origins",
+        several=True,
+        help="Origins of the web pages clients may come from, such as https://*.example.com [any].",
+    ),
+    Option(
+        name="connection-channels",
+        key="connection-channels",
+        default=str(names.CONNECTION_CHANNELS),
+        number=True,
+        optional=True,
+        help="Channels one connection may be on.",
+    ),
     _limit("presence-members", names.PRESENCE_MEMBERS, "Users on one presence channel."),
     _limit("presence-member-bytes", names.PRESENCE_MEMBER_BYTES, "Bytes of one user's channel_data."),
     _limit("user-id-length", names.USER_ID_LENGTH, "Characters in a presence user id."),
     _limit("channel-name-length", names.CHANNEL_NAME_LENGTH, "Characters in a channel name."),
+    _limit("event-name-length", names.EVENT_NAME_LENGTH, "Characters in the name of an event."),
     _limit("event-data-bytes", names.EVENT_DATA_BYTES, "Bytes of data in an event."),
     _limit("event-channels", names.EVENT_CHANNELS, "Channels one event may be sent to."),
     _limit("batch-events", names.BATCH_EVENTS, "Events in a batch."),
@@ -157,6 +228,7 @@ SWITCHES = (
     Switch(name="client-events", default=True, help="Let subscribers send events to each other."),
     Switch(name="watchlists", default=True, help="Tell users who of their watchlist is online."),
     Switch(name="subscription-counts", help="Tell subscribers how many they are."),
+    Switch(name="require-origin", help="Refuse clients without an Origin, where --origins are given."),
     Switch(
         name="authorized-connections",
         help="Close clients that neither sign in nor join a channel with authorisation, in time.",

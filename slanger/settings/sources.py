@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from slanger.faults import StartupFault
-from slanger.settings.options import OPTIONS, SWITCHES
+from slanger.protocol.names import UNLIMITED
+from slanger.settings.options import NONE, OPTIONS, SWITCHES
 
-LARGEST = 10**9
+LARGEST = 10**12
 """The largest number any option takes."""
 
 _PREFIX = "SLANGER_"
@@ -18,6 +19,7 @@ _KUBERNETES = re.compile(r"SLANGER_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)")
 """What Kubernetes sets by itself where a service is called slanger."""
 
 _STATES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_OPTIONAL = {option.name for option in OPTIONS if option.optional}
 _DEFAULTS: Mapping[str, str | bool | None] = {
     **{option.name: option.default for option in OPTIONS},
     **{switch.name: switch.default for switch in SWITCHES},
@@ -82,11 +84,18 @@ class Values:
         return next(given, None)
 
     def number(self, name: str) -> int:
-        """Give an option that counts something: at least 1."""
+        """Give an option that counts something: at least 1; `UNLIMITED` where it is none."""
         text = self.required(name)
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= LARGEST):
-            raise StartupFault(f"{self.origin(name)} {text!r}: expected a whole number from 1 to {LARGEST}")
+        if text == NONE and name in _OPTIONAL:
+            return UNLIMITED
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= LARGEST):
+            none = ", or none" if name in _OPTIONAL else ""
+            raise StartupFault(f"{self.origin(name)} {text!r}: expected a whole number from 1 to {LARGEST}{none}")
         return int(text)
+
+    def several(self, name: str) -> tuple[str, ...]:
+        """Give the texts of an option that takes several."""
+        return tuple(filter(None, (each.strip() for each in (self.text(name) or "").split(","))))
 
     def choice(self, name: str, choices: Iterable[str]) -> str:
         """Give an option that has few values."""

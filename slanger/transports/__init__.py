@@ -6,7 +6,6 @@
 `upgrade`     what a plain handshake is, and its answer
 `frames`      what a plain frame is, and the frames of the server
 `websocket`   the long way: Autobahn, for all that is not plain
-`deadlines`   time-outs of equal length
 `outbox`      what one connection is to be sent, joined per reactor turn, bounded
 `direct`      writing to a TCP socket without a detour
 `shared`      one port for WebSockets and REST alike

@@ -10,22 +10,27 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import Protocol
 from urllib.parse import unquote
 
-from twisted.internet.interfaces import ITCPTransport, ITransport
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IPushProducer, ITCPTransport, ITransport
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from slanger.complaints import Complaints
+from slanger.deadlines import Deadlines
+from slanger.domain.limits import BURST_SECONDS, Limits
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol import codec
 from slanger.protocol.errors import OVER_CAPACITY, PATH_NOT_FOUND, Code, ConnectionRefused
 from slanger.protocol.messages import Message
+from slanger.protocol.names import UNLIMITED
+from slanger.tallies import Tally
 from slanger.transports import frames
-from slanger.transports.deadlines import Deadlines
 from slanger.transports.outbox import NOWHERE, Nowhere, Outbox, Turn
 
 CLOSED_ABNORMALLY = 1006
@@ -33,6 +38,12 @@ CLOSED_ABNORMALLY = 1006
 
 INTERNAL_ERROR = 1011
 """Close code of the WebSocket standard for a fault of the server; clients come back after a second."""
+
+PAID_AT_ONCE = 256
+"""Frames after which it is looked at again how fast they come. Python keeps numbers up to this one once for all."""
+
+SHOWN = 200
+"""Characters of a path that are repeated."""
 
 _REASON_BYTES = 123
 """What a close frame holds beside the code (RFC 6455, 5.5)."""
@@ -66,8 +77,14 @@ class Home(Protocol):
     turn: Turn
     handshakes: Deadlines[WebSocketConnection]
     closings: Deadlines[WebSocketConnection]
+    limits: Limits
     message_bytes: int
     first_way: Way
+    complaints: Complaints
+    cut: Tally
+
+    def seconds(self) -> float:
+        """Tell the time."""
 
     def name(self, transport: ITransport) -> str:
         """Name a client's address, for the log."""
@@ -117,9 +134,10 @@ class WebSocketConnection(TwistedProtocol):
     :ivar outbox: what it is to be sent.
     :ivar send: sends a text when the turn is over; the outbox's own, as it is called for each delivery.
     :ivar closed_with: the close code, once there is one.
+    :ivar spare: how many more frames it may send before `floods` looks at how fast they came; so to count one costs
+        next to nothing, and the clock is asked now and then.
     """
 
-    _log = Logger()
     transport: ITCPTransport
     closed_with: int | None = None
 
@@ -129,6 +147,8 @@ class WebSocketConnection(TwistedProtocol):
         self.outbox: Outbox | Nowhere = NOWHERE
         self.send: Callable[[Message], None] = NOWHERE.send
         self._client: IConnected = _NOBODY
+        self.spare = PAID_AT_ONCE
+        self._paid_until = -inf
 
     # From Twisted
 
@@ -144,7 +164,7 @@ class WebSocketConnection(TwistedProtocol):
         try:
             self.way.take(self, data)
         except Exception:
-            self._log.failure("closing {peer} after a fault", peer=self.peer)
+            self.home.complaints.failure("closing a connection after a fault", self.peer)
             self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -160,13 +180,14 @@ class WebSocketConnection(TwistedProtocol):
         try:
             client.gone(self.closed_with or CLOSED_ABNORMALLY)
         except Exception:
-            self._log.failure("forgetting {peer} failed", peer=self.peer)
+            self.home.complaints.failure("forgetting a connection failed", self.peer)
 
     # From its way
 
-    def open(self, path: str, version: str | None, answer: bytes | None = None) -> None:
+    def open(self, path: str, version: str | None, origin: str | None, answer: bytes | None = None) -> None:
         """Let the client in, or tell it why not.
 
+        :param origin: of the web page it comes from.
         :param answer: to its opening handshake, unless that is sent already; it leaves in one write with what follows.
         """
         self.home.handshakes.end(self)
@@ -175,24 +196,62 @@ class WebSocketConnection(TwistedProtocol):
         if answer is not None:
             self.outbox.put(answer)
         try:
-            self._client = self.home.subscribers.connect(self, key_in(path), version)
+            self._client = self.home.subscribers.connect(self, key_in(path), version, origin)
         except ConnectionRefused as refusal:
             self.home.subscribers.turned_away(self, refusal)
             self.send(codec.error(refusal.message, refusal.code))
             self.close(refusal.code, refusal.message)
         except Exception:
-            self._fail("letting {peer} in failed")
+            self._fail("letting a client in failed")
 
     def receive(self, text: bytes) -> None:
         """Take one message."""
         try:
             self._client.receive(text)
         except Exception:
-            self._fail("a message of {peer} failed")
+            self._fail("a message of a client failed")
 
     def receive_ping(self, payload: bytes) -> None:
         """Answer a PING; answers that a slow reader leaves unread count as its backlog."""
         self.outbox.put(frames.pong(payload))
+
+    def floods(self) -> bool:
+        """Tell whether the client sends faster than it may; if so it is closed, and nothing more of it is read.
+
+        It is a bucket that is filled when it is looked into, and from which several frames are paid at once.
+        """
+        per_second, now = self.home.limits.messages_per_second, self.home.seconds()
+        if per_second >= UNLIMITED:
+            self.spare = PAID_AT_ONCE
+            return False
+        paid_until = self._paid_until
+        if not now - BURST_SECONDS < paid_until <= now:  # a new connection, one long silent, or a clock set back
+            paid_until = now - BURST_SECONDS
+        paid = min(int((now - paid_until) * per_second), PAID_AT_ONCE)
+        if paid > 0:
+            self._paid_until = paid_until + paid / per_second
+            self.spare = paid - 1
+            return False
+        self.send_away("flood", f"it sends more than {per_second} messages a second", "Too many messages per second")
+        IPushProducer(self.transport).pauseProducing()
+        self.way = ENDED
+        return True
+
+    def send_away(self, reason: str, why: str, told: str) -> None:
+        """Close the connection for what the client does, with 4100: it comes back after a while.
+
+        :param reason: a word or two, to be counted by.
+        :param why: for the log.
+        :param told: to the client.
+        """
+        self.home.cut[(reason,)] += 1
+        self.home.complaints.count(f"closing a connection: {reason}", f"{self.peer}: {why}")
+        self.close(OVER_CAPACITY, told)
+
+    def hang_up(self) -> None:
+        """End the connection once the client has read what it was sent, and without that if it does not."""
+        self.home.closings.begin(self)
+        self.transport.loseConnection()
 
     def closing(self, code: int) -> None:
         """Wait for the answer to a close frame, but not for ever."""
@@ -203,10 +262,15 @@ class WebSocketConnection(TwistedProtocol):
 
     def overflowed(self) -> None:
         """End the connection of a reader that is too slow."""
-        self._log.warn("closing {peer}: it reads too slowly", peer=self.peer)
-        self.close(OVER_CAPACITY, "Too slow: the backlog of this connection is full")
+        self.send_away("slow_reader", "it reads too slowly", "Too slow: the backlog of this connection is full")
 
     # IWire
+
+    @property
+    def address(self) -> str:
+        """The client's IP address, or `unix`: the one place where it is asked for."""
+        peer = self.transport.getPeer()
+        return peer.host if isinstance(peer, IPv4Address | IPv6Address) else "unix"
 
     @property
     def peer(self) -> str:
@@ -223,7 +287,7 @@ class WebSocketConnection(TwistedProtocol):
         self.way.close(self, code.number, _fitting(reason))
 
     def _fail(self, what: str) -> None:
-        self._log.failure(what, peer=self.peer)
+        self.home.complaints.failure(what, self.peer)
         self.way.close(self, INTERNAL_ERROR, b"Internal server error")
 
 
@@ -234,7 +298,8 @@ def key_in(path: str) -> str:
     """
     _, app, key = path.rstrip("/").rpartition("/app/")
     if not app or not key or "/" in key:
-        raise ConnectionRefused(PATH_NOT_FOUND, f"Path {path} not found: connect to /app/YOUR_APP_KEY")
+        text = f"Path {path[:SHOWN]} not found: connect to /app/YOUR_APP_KEY"
+        raise ConnectionRefused(PATH_NOT_FOUND, text, "path")
     return unquote(key)
 
 

@@ -23,6 +23,11 @@ def writer(transport: ITransport) -> Write:
     return write_directly if isinstance(transport, Server) and not transport.TLS else write_ordinarily
 
 
+def buffered(transport: Any) -> int:
+    """Count the bytes that a transport of Twisted's holds; over TLS those that are encrypted already."""
+    return len(getattr(transport, "dataBuffer", b"")) + getattr(transport, "_tempDataLen", 0)
+
+
 def write_ordinarily(transport: ITransport, data: bytes) -> None:
     """Leave it to the transport."""
     transport.write(data)

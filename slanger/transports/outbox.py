@@ -8,26 +8,32 @@ from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime, 
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from slanger.domain.limits import Limits
 from slanger.protocol.messages import Message
-from slanger.transports.direct import writer
+from slanger.transports.direct import buffered, writer
 from slanger.transports.frames import frame
 
-BACKLOG_BYTES = 1024 * 1024
-"""Bytes that may wait for one slow reader, beyond what the kernel and the transport hold."""
+RELIEF = 0.9
+"""Part of the total backlog that is left when the worst readers are closed, so that it need not be done each time."""
 
 
 class Turn:
-    """The outboxes that were given something in this reactor turn.
+    """The outboxes that were given something in this reactor turn, and those whose readers are slow.
 
     :param clock: its next turn sends all of it.
+    :param limits: of the backlogs, each and all; they may change.
+    :ivar backlog: bytes that wait for all slow readers together, with what their transports hold.
     """
 
-    __slots__ = ("_clock", "_outboxes")
+    __slots__ = ("_clock", "_outboxes", "backlog", "limits", "slow")
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, limits: Limits) -> None:
         self._clock = clock
         self._outboxes: list[Outbox] = []
+        self.limits = limits
+        self.backlog = 0
+        self.slow: dict[Outbox, None] = {}
 
     def add(self, outbox: Outbox) -> None:
         """Flush this outbox when the turn is over."""
@@ -42,6 +48,15 @@ class Turn:
                 outbox.flush()
             except Exception:
                 self._log.failure("sending to a connection failed")
+        if self.backlog > self.limits.total_backlog_bytes:
+            self._relieve()
+
+    def _relieve(self) -> None:
+        """Give up those who read worst, until there is room again."""
+        for outbox in sorted(self.slow, key=Outbox.backlog, reverse=True):
+            if self.backlog <= RELIEF * self.limits.total_backlog_bytes:
+                break
+            outbox.give_up()
 
 
 class Owner(Protocol):
@@ -56,12 +71,23 @@ class Outbox:
     """What one connection is to be sent.
 
     Frames of one turn leave in one write. While the transport's buffer is full they wait here; when more than
-    `BACKLOG_BYTES` wait, they are dropped and the owner is told, once.
+    `Limits.backlog_bytes` wait, or too much for all together, they are dropped and the owner is told, once.
 
     :param transport: where bytes go.
     """
 
-    __slots__ = ("_closed", "_due", "_frames", "_owner", "_paused", "_transport", "_turn", "_waiting", "_write")
+    __slots__ = (
+        "_closed",
+        "_due",
+        "_frames",
+        "_held",
+        "_owner",
+        "_paused",
+        "_transport",
+        "_turn",
+        "_waiting",
+        "_write",
+    )
 
     def __init__(self, transport: ITransport, turn: Turn, owner: Owner) -> None:
         self._transport = transport
@@ -71,6 +97,7 @@ class Outbox:
         self._frames: list[bytes] = []
         self._due = False
         self._waiting = 0
+        self._held = 0
         self._paused = False
         self._closed = False
         IConsumer(transport).registerProducer(self, True)
@@ -86,7 +113,9 @@ class Outbox:
         self._frames.append(frame)
         if self._paused:
             self._waiting += len(frame)
-            if self._waiting <= BACKLOG_BYTES:
+            self._turn.backlog += len(frame)
+            limits = self._turn.limits
+            if self._waiting <= limits.backlog_bytes and self._turn.backlog <= limits.total_backlog_bytes:
                 return
         if not self._due:
             self._due = True
@@ -97,9 +126,17 @@ class Outbox:
         self._due = False
         if not self._paused:
             self._send_all()
-        elif self._waiting > BACKLOG_BYTES:
-            self._frames.clear()
-            self._owner.overflowed()
+        elif self._waiting > self._turn.limits.backlog_bytes:
+            self.give_up()
+
+    def backlog(self) -> int:
+        """Count the bytes that wait here, and at most in the transport."""
+        return self._waiting + self._held
+
+    def give_up(self) -> None:
+        """Drop what waits: the client reads too slowly."""
+        self._frames.clear()
+        self._owner.overflowed()
 
     def close(self, last: bytes | None = None) -> None:
         """Hand on what waits and a last frame, and take nothing more."""
@@ -109,22 +146,35 @@ class Outbox:
             self._frames.append(last)
         self._send_all()
         self._closed = True
+        self._catch_up()
         IConsumer(self._transport).unregisterProducer()
 
     def pauseProducing(self) -> None:
         """Learn that the transport's buffer is full."""
+        self._catch_up()
         self._paused = True
         self._waiting = sum(map(len, self._frames))
+        self._held = buffered(self._transport)
+        self._turn.slow[self] = None
+        self._turn.backlog += self.backlog()
 
     def resumeProducing(self) -> None:
         """Learn that the transport's buffer is empty again."""
         self._paused = False
+        self._catch_up()
         self._send_all()
 
     def stopProducing(self) -> None:
         """Learn that the transport is gone."""
         self._closed = True
+        self._catch_up()
         self._frames.clear()
+
+    def _catch_up(self) -> None:
+        """Count among the slow no more."""
+        if self in self._turn.slow:
+            del self._turn.slow[self]
+            self._turn.backlog -= self.backlog()
 
     def _send_all(self) -> None:
         if self._frames:

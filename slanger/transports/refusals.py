@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
-from slanger.transports.upgrade import SERVER
-
 VERSION = 13
 """Of the WebSocket protocol; the drafts before it are spoken no more."""
 
@@ -37,7 +35,7 @@ def refusal(status: int, reason: str) -> bytes:
         f"Upgrade: websocket\r\nSec-WebSocket-Version: {VERSION}\r\n" if status == HTTPStatus.UPGRADE_REQUIRED else ""
     )
     head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nServer: {SERVER}\r\n{right}"
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{right}"
         f"Connection: {'Upgrade, ' if right else ''}close\r\nContent-Type: text/plain; charset=utf-8\r\n"
         f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\n\r\n"
     )

@@ -14,11 +14,7 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-LINE_BYTES = 16 * 1024
-"""Bytes of a first line; one that is longer is left to the REST port to refuse."""
-
-FIRST_LINE_TIMEOUT = 10
-"""Seconds until the first line must be there."""
+from slanger.domain.limits import Limits
 
 
 class _Newcomer(Protocol, TimeoutMixin):
@@ -34,13 +30,13 @@ class _Newcomer(Protocol, TimeoutMixin):
 
     def connectionMade(self) -> None:
         """Wait for the first line, but not for ever."""
-        self.setTimeout(FIRST_LINE_TIMEOUT)
+        self.setTimeout(self._port.limits.handshake_timeout)
 
     def dataReceived(self, data: bytes) -> None:
         """Collect the first line."""
         self._received += data
         line, newline, _ = self._received.partition(b"\n")
-        if newline or len(line) > LINE_BYTES:
+        if newline or len(line) > self._port.limits.header_bytes:
             self._become(self._port.websockets if _names_an_app(line) else self._port.rest)
 
     def timeoutConnection(self) -> None:
@@ -76,11 +72,16 @@ class SharedPort(Factory):
 
     :param websockets: takes connections to `/app/KEY`.
     :param rest: takes all others.
+    :ivar limits: the first line may have as many bytes as a header, and must be there as soon as a handshake; one that
+        is longer is left to the REST port to refuse.
     """
 
     noisy = False
 
-    def __init__(self, websockets: IProtocolFactory, rest: IProtocolFactory, clock: IReactorTime) -> None:
+    def __init__(
+        self, websockets: IProtocolFactory, rest: IProtocolFactory, clock: IReactorTime, limits: Limits
+    ) -> None:
+        self.limits = limits
         self.websockets = websockets
         self.rest = rest
         self.clock = clock

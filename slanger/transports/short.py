@@ -21,13 +21,13 @@ class Opening:
 
         To wait for that is worth it: one burst of answers wakes clients less often than answers one by one.
         """
-        upgrade = read_upgrade(data)
+        upgrade = read_upgrade(data) if len(data) <= connection.home.limits.header_bytes else None
         if upgrade is None:
             connection.way = connection.home.long_way(connection, Stage.OPENING)
             connection.way.take(connection, data)
             return
         connection.way = OPEN
-        connection.open(upgrade.path, upgrade.version, upgrade.answer)
+        connection.open(upgrade.path, upgrade.version, upgrade.origin, upgrade.answer)
 
     def close(self, connection: WebSocketConnection, code: int, reason: bytes) -> None:
         """Do nothing: nobody was let in yet."""
@@ -65,6 +65,9 @@ class Open:
         """Do nothing: there is nothing to forget."""
 
     def _take_frame(self, connection: WebSocketConnection, kind: int, payload: bytes) -> None:
+        connection.spare -= 1
+        if connection.spare < 0 and connection.floods():
+            return
         if kind == frames.TEXT:
             connection.receive(payload)
         elif kind == frames.PING:
@@ -73,7 +76,7 @@ class Open:
             connection.way = ENDED
             connection.closed_with = frames.close_code(payload)
             connection.outbox.close(frames.close(frames.NORMAL_CLOSURE))
-            connection.transport.loseConnection()
+            connection.hang_up()
 
 
 class Closing(Open):

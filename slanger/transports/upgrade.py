@@ -14,9 +14,6 @@ from hashlib import sha1
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-SERVER = "slanger"
-"""Names us in the answer."""
-
 SUBPROTOCOL = "pusher-channels-protocol-"
 """Offered, with a version, by Swift clients, which hang up unless it is echoed ("WebSocket handshake")."""
 
@@ -33,7 +30,7 @@ _PLAIN = {
     "connection": r"(?:[Kk]eep-[Aa]live, ?)?[Uu]pgrade",
     "sec-websocket-version": r"13",
     "sec-websocket-extensions": rf"(?:permessage-deflate(?:; client_max_window_bits)?|{_MISSING})",
-    "origin": rf"(?:null|https?://[-.0-9A-Za-z]+(?::[0-9]{{1,4}})?|{_MISSING})",
+    "origin": rf"(null|https?://[-.0-9A-Za-z]+(?::[0-9]{{1,4}})?|{_MISSING})",
     "sec-websocket-protocol": rf"({_WORD}|{_MISSING})",
     "sec-websocket-key": r"([+/0-9A-Za-z]{22}==)",
 }
@@ -47,11 +44,13 @@ class Upgrade(NamedTuple):
 
     :param path: of its URL, as it was written.
     :param version: the `protocol` parameter of its URL.
+    :param origin: of the web page it comes from; None where it has none.
     :param answer: what the client is waiting for.
     """
 
     path: str
     version: str | None
+    origin: str | None
     answer: bytes
 
 
@@ -66,10 +65,10 @@ def read_upgrade(data: bytes) -> Upgrade | None:
     plain = _ALL_PLAIN.fullmatch("\n".join([headers.get(name, _MISSING) for name in _PLAIN]))
     if plain is None or len(headers) < len(found):
         return None
-    subprotocol, key = plain.groups()
+    origin, subprotocol, key = plain.groups()
     chosen = None if subprotocol == _MISSING else subprotocol_in([subprotocol])
     path, _, query = url.partition("?")
-    return Upgrade(path, version_in(query), _answer(key, chosen))
+    return Upgrade(path, version_in(query), None if origin == _MISSING else origin, _answer(key, chosen))
 
 
 def version_in(query: str) -> str | None:
@@ -92,6 +91,6 @@ def _answer(key: str, subprotocol: str | None) -> bytes:
     chosen = "" if subprotocol is None else f"Sec-WebSocket-Protocol: {subprotocol}\r\n"
     accepted = b64encode(sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
     return (
-        f"HTTP/1.1 101 Switching Protocols\r\nServer: {SERVER}\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
+        f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
         f"{chosen}Sec-WebSocket-Accept: {accepted}\r\n\r\n"
     ).encode()

@@ -7,6 +7,7 @@ see why a handshake failed, and pusher-js takes a failed one for a broken transp
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -18,25 +19,16 @@ from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, I
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from slanger.complaints import Complaints
+from slanger.deadlines import Deadlines
+from slanger.domain.limits import MESSAGE_BYTES, Limits
 from slanger.interfaces import ISubscribers
+from slanger.tallies import Tallies
 from slanger.transports.connection import Stage, Way, WebSocketConnection
-from slanger.transports.deadlines import Deadlines
 from slanger.transports.outbox import Turn
 from slanger.transports.refusals import VERSION, is_http, refusal
 from slanger.transports.short import OPENING
-from slanger.transports.upgrade import SERVER, subprotocol_in
-
-MESSAGE_BYTES = 128 * 1024
-"""Bytes of one message of a client by default: 10 kB of data, each byte escaped sixfold, and authorisation."""
-
-HEADER_BYTES = 16 * 1024
-"""Bytes of an opening handshake."""
-
-HANDSHAKE_TIMEOUT = 10
-"""Seconds an opening handshake may take."""
-
-CLOSE_TIMEOUT = 1
-"""Seconds an answer to a close frame may take."""
+from slanger.transports.upgrade import subprotocol_in
 
 UNSUPPORTED_DATA = 1003
 """Close code of the WebSocket standard for a binary message; the Pusher protocol is text alone."""
@@ -55,9 +47,13 @@ class LongWay(WebSocketServerProtocol):
     def take(self, connection: WebSocketConnection, data: bytes) -> None:
         """Take what the client sent."""
         self._complained = False
+        if self.state == self.STATE_CONNECTING:
+            longest = self.factory.limits.header_bytes
+            if len(self.data) + len(data) > longest and b"\r\n\r\n" not in (self.data + data)[:longest]:
+                self.factory.cut["header_bytes",] += 1
+                self.failHandshake(f"Request header too large: at most {longest} bytes are allowed", 431)
+                return
         self.dataReceived(data)
-        if self.state == self.STATE_CONNECTING and len(self.data) > HEADER_BYTES:
-            self.failHandshake("Request header too large", 431)
 
     def close(self, connection: WebSocketConnection, code: int, reason: bytes) -> None:
         """Send a close frame, once."""
@@ -96,16 +92,27 @@ class LongWay(WebSocketServerProtocol):
         version = headers.get("sec-websocket-version", "missing")
         if code == HTTPStatus.BAD_REQUEST and "upgrade" in headers and version != str(VERSION):
             code, reason = HTTPStatus.UPGRADE_REQUIRED, f"Sec-WebSocket-Version must be {VERSION}, it is {version}"
+        elif reason.startswith("Error during parsing"):  # what follows is an exception's
+            reason = "The request cannot be read"
         self.sendData(refusal(code, reason))
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Keep what the URL asks for, and choose the subprotocol."""
         self._version = request.params.get("protocol", [None])[-1]
+        self._origin = request.origin or None
         return subprotocol_in(request.protocols)
 
     def onOpen(self) -> None:
         """Let the client in, or tell it why not."""
-        self.connection.open(self.http_request_uri.partition("?")[0], self._version)
+        self.connection.open(self.http_request_uri.partition("?")[0], self._version, self._origin)
+
+    def onFrameBegin(self) -> None:
+        """Count a frame, of whatever kind: to read one without an end costs as much as one with a message in it."""
+        super().onFrameBegin()
+        connection = self.connection
+        connection.spare -= 1
+        if connection.spare < 0 and self.state == self.STATE_OPEN and connection.floods():
+            self.state = self.STATE_CLOSED
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """Take one message; after a close there are no more."""
@@ -129,6 +136,13 @@ class LongWay(WebSocketServerProtocol):
         """Learn the close code: the server's own, where it was the first to close."""
         self.connection.closed_with = self.localCloseCode if self.closedByMe else code
 
+    def _closeConnection(self, abort: bool = False) -> None:
+        """End the TCP connection; one who reads nothing must not keep it."""
+        if abort:
+            self.connection.transport.abortConnection()
+        else:
+            self.connection.hang_up()
+
     def sendCloseFrame(self, code: int | None = None, *args: Any, **options: Any) -> None:
         """Send a close frame, be it Autobahn's own; what was joined for this turn leaves first, and nothing after."""
         was_open = self.state == self.STATE_OPEN
@@ -145,30 +159,52 @@ class WebSocketFactory(WebSocketServerFactory):
 
     :param subscribers: lets clients in.
     :param message_bytes: bytes of one message of a client, at most.
+    :ivar cut: counts connections that are closed for what their clients do.
     """
 
     protocol: type[LongWay] = LongWay  # type: ignore[assignment]
     noisy = False
     first_way: Way = OPENING
 
-    def __init__(self, subscribers: ISubscribers, reactor: IReactorTime, message_bytes: int = MESSAGE_BYTES) -> None:
-        super().__init__(server=SERVER, reactor=reactor)
+    def __init__(
+        self,
+        subscribers: ISubscribers,
+        reactor: IReactorTime,
+        limits: Limits,
+        tallies: Tallies,
+        complaints: Complaints,
+        message_bytes: int = MESSAGE_BYTES,
+    ) -> None:
+        super().__init__(server="", reactor=reactor)
         txaio.tx.set_global_log_level("error")  # Autobahn warns of every connection that a client breaks off
         self.subscribers = subscribers
-        self.message_bytes = message_bytes
-        self.turn = Turn(reactor)
-        self.handshakes: Deadlines[WebSocketConnection] = Deadlines(reactor, HANDSHAKE_TIMEOUT, _hang_up)
-        self.closings: Deadlines[WebSocketConnection] = Deadlines(reactor, CLOSE_TIMEOUT, _hang_up)
+        self.cut = tallies.connections_cut
+        self.complaints = complaints
+        self.seconds = reactor.seconds
+        self.turn = Turn(reactor, limits)
+        self.handshakes: Deadlines[WebSocketConnection] = Deadlines(
+            reactor, limits.handshake_timeout, partial(self._drop, "handshake_timeout")
+        )
+        self.closings: Deadlines[WebSocketConnection] = Deadlines(
+            reactor, limits.close_timeout, partial(self._drop, "close_timeout")
+        )
         self.setProtocolOptions(
             versions=[VERSION],
             webStatus=False,
             failByDrop=False,
             allowNullOrigin=True,  # sandboxed frames, file:// pages and packaged apps have no other
-            maxFramePayloadSize=message_bytes,
-            maxMessagePayloadSize=message_bytes,
             openHandshakeTimeout=0,  # `handshakes` and `closings` watch either way
             closeHandshakeTimeout=0,
         )
+        self.apply(limits, message_bytes)
+
+    def apply(self, limits: Limits, message_bytes: int) -> None:
+        """Go by other limits from now on; Autobahn keeps to the old ones on connections that it has."""
+        self.limits = self.turn.limits = limits
+        self.message_bytes = message_bytes
+        self.handshakes.seconds = limits.handshake_timeout
+        self.closings.seconds = limits.close_timeout
+        self.maxFramePayloadSize = self.maxMessagePayloadSize = message_bytes  # `setProtocolOptions` resets others
 
     def buildProtocol(self, addr: IAddress | None) -> WebSocketConnection:
         """Make a connection."""
@@ -192,6 +228,6 @@ class WebSocketFactory(WebSocketServerFactory):
         """Speak HTTP/1.1 over TLS: where nothing is offered, Twisted refuses every client that asks, as browsers do."""
         return [b"http/1.1"]
 
-
-def _hang_up(connection: WebSocketConnection) -> None:
-    connection.transport.abortConnection()
+    def _drop(self, reason: str, connection: WebSocketConnection) -> None:
+        self.cut[(reason,)] += 1
+        connection.transport.abortConnection()

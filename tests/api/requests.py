@@ -24,6 +24,7 @@ from slanger.api.endpoint import Api
 from slanger.api.lean import LeanSite
 from slanger.api.site import ApiSite
 from slanger.domain.apps import App, Apps
+from slanger.domain.limits import Limits
 from slanger.interfaces import ISubscriber
 from slanger.protocol.errors import Code, SubscriptionRefused
 from slanger.protocol.messages import Member, Message
@@ -196,12 +197,22 @@ class ApiTestCase(SynchronousTestCase):
         self.clock.advance(NOW)
         self.serve(App(key=KEY, secret=SECRET))
 
-    def serve(self, *apps: App) -> None:
-        """Serve these apps."""
+    def serve(self, *apps: App, cors: tuple[str, ...] = (), **limits: Any) -> None:
+        """Serve these apps, with the node's limits changed as named."""
         self.app = apps[0]
-        self.node = MemoryNode(*apps, clock=self.clock)
+        self.node = MemoryNode(*apps, clock=self.clock, limits=Limits(**limits))
         self.registry = self.node.registry
-        self.site = self.build_site(Api(Apps(apps), self.registry, self.node.users, self.clock))
+        api = Api(
+            Apps(apps),
+            self.registry,
+            self.node.users,
+            self.clock,
+            take_request=self.node.admission.take_request,
+            limits=self.node.limits,
+            cors=cors,
+            tallies=self.node.tallies,
+        )
+        self.site = self.build_site(api)
 
     def build_site(self, api: Api) -> ApiSite:
         """Serve as slanger does: plain requests go the lean way. The tests run over twisted.web alone, too."""

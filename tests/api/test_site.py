@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from slanger.api.site import PATIENCE_BYTES
 from slanger.protocol.names import REQUEST_BODY_BYTES
 from tests.api.requests import ApiTestCase, request_bytes, signed_target
+from tests.builders import LIMITS
 
 EVENTS = "/apps/3/events"
 BATCH_EVENTS = "/apps/3/batch_events"
@@ -186,16 +187,42 @@ class ConnectionTests(ApiTestCase):
         self.assertTrue(connection.ended)
 
     def test_slow_but_alive(self) -> None:
-        """Bounded: a connection stays as long as something comes in every minute, be it a piece of a body."""
+        """Bounded: a connection stays as long as a request comes every minute, and takes less than half of one."""
         connection = self.connect()
         request = request_bytes("POST", EVENTS, b"slow")
         for piece in (request, request[:-3], request[-3:-2], request[-2:], request):
             connection.say(piece)
-            self.clock.advance(59)
+            self.clock.advance(59 if piece is request else 14)
         self.assertEqual([response.status for response in connection.read()], [401, 401, 401])
         self.assertFalse(connection.ended)
         self.clock.advance(2)
         self.assertTrue(connection.ended)
+
+    def test_drop_by_drop(self) -> None:
+        """Bounded: a request that comes byte by byte, however steadily, is refused when its time is over."""
+        for whole in (request_bytes("POST", EVENTS, b"slow"), b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20):
+            connection = self.connect()
+            for at in range(LIMITS.request_timeout):
+                self.assertFalse(connection.ended)
+                connection.say(whole[at : at + 1])
+                self.clock.advance(1)
+            self.assertTrue(connection.ended)
+            (response,) = connection.read()
+            self.assert_refused(response, 408)
+            self.assertEqual(self.node.tallies.connections_cut["request_timeout",], 1)
+            self.node.tallies.connections_cut.clear()
+
+    def test_never_ending(self) -> None:
+        """Bounded: requests that follow each other in one stream each have their own time, whole or in part."""
+        connection = self.connect()
+        request = request_bytes("POST", EVENTS, b"slow")
+        stream = request * 30
+        for at in range(0, len(stream), len(request) - 1):
+            connection.say(stream[at : at + len(request) - 1])
+            self.clock.advance(3)
+        connection.say(stream[at + len(request) - 1 :])
+        self.assertEqual([response.status for response in connection.read()], [401] * 30)
+        self.assertFalse(connection.ended)
 
     def test_large_body(self) -> None:
         """Bounded: a body above 1 MiB is a 413; its bytes are not kept."""

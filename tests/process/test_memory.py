@@ -30,7 +30,7 @@ class MemoryTests(ProcessTestCase):
         what channels leave behind. A few connections of the same shape warm up. If a channel left but an entry
         with its name in one dictionary, that would be some 10 MB.
         """
-        with Server() as server:
+        with Server("--connection-channels=none", "--messages-per-second=none") as server:
             self.open_and_leave(server, "warm", CONNECTIONS // 4)
             before = resident(server.pid)
             self.open_and_leave(server, "hot", CONNECTIONS)

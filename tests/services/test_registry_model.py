@@ -28,7 +28,7 @@ class Client:
     def __init__(self, subscribers: Subscribers, user_id: str) -> None:
         self.user_id = user_id
         self.wire = Wire()
-        self.connected: IConnected = subscribers.connect(self.wire, KEY, "7")
+        self.connected: IConnected = subscribers.connect(self.wire, KEY, "7", None)
         self.socket_id: str = json.loads(self.wire.said[0]["data"])["socket_id"]
         self.wire.messages.clear()
         self.on: set[str] = set()

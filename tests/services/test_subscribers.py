@@ -42,12 +42,12 @@ class SubscribersTestCase(SynchronousTestCase):
     def connect(self, version: str | None = "7") -> tuple[Wire, IConnected]:
         """Let a client in."""
         wire = Wire()
-        return wire, self.subscribers.connect(wire, KEY, version)
+        return wire, self.subscribers.connect(wire, KEY, version, None)
 
     def refuse(self, key: str, version: str | None) -> ConnectionRefused:
         """Check that a client is refused, and told nothing on the wire but by the transport."""
         wire = Wire()
-        refusal = self.assertRaises(ConnectionRefused, self.subscribers.connect, wire, key, version)
+        refusal = self.assertRaises(ConnectionRefused, self.subscribers.connect, wire, key, version, None)
         assert isinstance(refusal, ConnectionRefused)
         self.assertEqual((wire.messages, wire.closes), ([], []))
         return refusal

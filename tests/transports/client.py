@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from slanger.domain.apps import App
+from slanger.domain.limits import Limits
 from slanger.interfaces import ISubscribers
 from slanger.protocol.messages import Message
 from slanger.transports.connection import Way, WebSocketConnection
@@ -131,6 +132,11 @@ class Client:
         self.connection.connectionLost(Failure(ConnectionDone()))
 
 
+def make_factory(subscribers: ISubscribers, clock: Clock, node: MemoryNode, **changes: Any) -> WebSocketFactory:
+    """Make a factory of connections, with the limits of a node."""
+    return WebSocketFactory(subscribers, clock, node.limits, node.tallies, node.complaints, **changes)
+
+
 class WebSocketTestCase(SynchronousTestCase):
     """A node in memory, without its ports.
 
@@ -144,17 +150,17 @@ class WebSocketTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.serve(APP)
 
-    def serve(self, app: App) -> None:
-        """Serve an app."""
-        numbers = iter(range(1, 1000))
+    def serve(self, app: App, **limits: Any) -> None:
+        """Serve an app, with the node's limits changed as named."""
+        numbers = iter(range(1, 100_000))
         self.app = app
-        self.node = MemoryNode(app, clock=self.clock, random_below=lambda below: next(numbers))
+        self.node = MemoryNode(app, clock=self.clock, limits=Limits(**limits), random_below=lambda below: next(numbers))
         self.registry = self.node.registry
         self.factory = self.make_factory(self.node.subscribers)
 
     def make_factory(self, subscribers: ISubscribers) -> WebSocketFactory:
         """Make a factory of connections."""
-        factory = WebSocketFactory(subscribers, self.clock)
+        factory = make_factory(subscribers, self.clock, self.node)
         factory.first_way = self.first_way
         return factory
 

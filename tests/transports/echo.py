@@ -14,10 +14,13 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.task import react
 from zope.interface import implementer
 
+from slanger.complaints import Complaints
+from slanger.domain.limits import Limits
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol.errors import ConnectionRefused
 from slanger.protocol.messages import Message
-from slanger.transports import outbox
+from slanger.protocol.names import UNLIMITED
+from slanger.tallies import Tallies
 from slanger.transports.frames import frame
 from slanger.transports.short import OPENING
 from slanger.transports.websocket import LongWay, WebSocketFactory
@@ -51,7 +54,7 @@ class Echo:
 class Echoes:
     """Lets everybody in."""
 
-    def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
+    def connect(self, wire: IWire, key: str, version: str | None, origin: str | None) -> IConnected:
         """Let a client in, and say nothing."""
         return Echo(wire)
 
@@ -72,8 +75,10 @@ class TakesBinary(LongWay):
 
 async def serve(reactor: Any, port: str, way: str = "short") -> None:
     """Echo until the process is ended."""
-    outbox.BACKLOG_BYTES = LARGEST
-    factory = WebSocketFactory(Echoes(), reactor, LARGEST)
+    tallies = Tallies()
+    limits = Limits(messages_per_second=UNLIMITED, backlog_bytes=LARGEST)
+    complaints = Complaints(reactor, tallies.complaints)
+    factory = WebSocketFactory(Echoes(), reactor, limits, tallies, complaints, LARGEST)
     factory.protocol = TakesBinary
     factory.first_way = WAYS[way]
     await TCP4ServerEndpoint(reactor, int(port), interface="127.0.0.1").listen(factory)

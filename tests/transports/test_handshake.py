@@ -12,7 +12,7 @@ from websockets.frames import Opcode
 from slanger.domain.apps import App
 from slanger.protocol.errors import ConnectionRefused
 from slanger.transports.connection import key_in
-from slanger.transports.websocket import HANDSHAKE_TIMEOUT, HEADER_BYTES
+from tests.builders import LIMITS
 from tests.server import KEY, SECRET
 from tests.transports.client import Client, WebSocketTestCase, close_of
 
@@ -314,7 +314,7 @@ class PlainHttpTests(WebSocketTestCase):
         """Bounded: a handshake without end is refused at 16 KiB, and the connection ends."""
         client = Client(self.clock, self.factory, f"/app/{KEY}")
         client.say(b"GET / HTTP/1.1\r\n")
-        for _ in range(HEADER_BYTES // 1024 - 1):
+        for _ in range(LIMITS.header_bytes // 1024 - 1):
             client.say(b"X: " + b"x" * 1019 + b"\r\n")
             self.assertEqual(client.transport.value(), b"")
         client.say(b"X: " + b"x" * 1019 + b"\r\n")
@@ -325,13 +325,13 @@ class PlainHttpTests(WebSocketTestCase):
         """Bounded: who does not finish the handshake in time is hung up on."""
         client = Client(self.clock, self.factory, f"/app/{KEY}")
         client.say(b"GET /app/")
-        self.clock.pump([1.0] * (HANDSHAKE_TIMEOUT + 2))
+        self.clock.pump([1.0] * (LIMITS.handshake_timeout + 2))
         self.assertTrue(client.transport.ended)
 
     def test_established_in_time(self) -> None:
         """Bounded: the time for the handshake does not count once it is done."""
         client = self.connect()
-        self.clock.pump([1.0] * (HANDSHAKE_TIMEOUT + 2))
+        self.clock.pump([1.0] * (LIMITS.handshake_timeout + 2))
         self.assertFalse(client.transport.ended)
 
 

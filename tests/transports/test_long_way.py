@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.transports import test_handshake, test_messages, test_outbox, test_shared
+from tests.transports import test_floods, test_handshake, test_messages, test_outbox, test_shared
 from tests.transports.ways import LONG_FROM_THE_HANDSHAKE, LONG_FROM_THE_START
 
 
@@ -46,6 +46,30 @@ class SlowReaderTests(test_outbox.SlowReaderTests):
     """A slow reader among others, all read by Autobahn."""
 
     first_way = LONG_FROM_THE_START
+
+
+class FloodTests(test_floods.FloodTests):
+    """Clients that send too fast, read by Autobahn."""
+
+    first_way = LONG_FROM_THE_START
+
+
+class BacklogTests(test_floods.TotalBacklogTests):
+    """Many slow readers, read by Autobahn."""
+
+    first_way = LONG_FROM_THE_START
+
+
+class OriginTests(test_floods.OriginTests):
+    """Origins, as Autobahn reads them."""
+
+    first_way = LONG_FROM_THE_START
+
+
+class HandedOverFloodTests(test_floods.FloodTests):
+    """Clients that send too fast, handed to Autobahn."""
+
+    first_way = LONG_FROM_THE_HANDSHAKE
 
 
 class OnePortTests(test_shared.BothTests):

@@ -8,11 +8,12 @@ from websockets.frames import Close, Frame, Opcode
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from slanger.domain.limits import MESSAGE_BYTES
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol.errors import PONG_NOT_RECEIVED, SHUTTING_DOWN, ConnectionRefused
 from slanger.transports.connection import INTERNAL_ERROR, WebSocketConnection
 from slanger.transports.frames import frame
-from slanger.transports.websocket import MESSAGE_BYTES, UNSUPPORTED_DATA
+from slanger.transports.websocket import UNSUPPORTED_DATA
 from tests.server import KEY
 from tests.transports.client import Client, WebSocketTestCase, close_of, message, text, written
 
@@ -31,7 +32,7 @@ class Recorder:
         self.signs_of_life = 0
         self.gone_with: list[int] = []
 
-    def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
+    def connect(self, wire: IWire, key: str, version: str | None, origin: str | None) -> IConnected:
         """Let a client in."""
         self.wires.append(wire)
         self._fail("connect")

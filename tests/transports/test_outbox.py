@@ -8,7 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from websockets.frames import Frame, Opcode
 from zope.interface.verify import verifyObject
 
-from slanger.transports.outbox import BACKLOG_BYTES, Outbox, Turn
+from slanger.domain.limits import MESSAGE_BYTES, Limits
+from slanger.protocol.names import UNLIMITED
+from slanger.transports.outbox import Outbox, Turn
+from tests.builders import LIMITS
 from tests.transports.client import Transport, WebSocketTestCase, close_of
 
 
@@ -18,7 +21,7 @@ class OutboxTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Make an outbox."""
         self.clock = Clock()
-        self.turn = Turn(self.clock)
+        self.turn = Turn(self.clock, LIMITS)
         self.overflows = 0
         self.transport = Transport()
         self.outbox = Outbox(self.transport, self.turn, self)
@@ -63,7 +66,7 @@ class OutboxTests(SynchronousTestCase):
 
     def test_paused_in_the_middle_of_a_turn(self) -> None:
         """Bounded: what was given before the pause waits too, and counts."""
-        self.outbox.put(b"a" * BACKLOG_BYTES)
+        self.outbox.put(b"a" * LIMITS.backlog_bytes)
         self.outbox.pauseProducing()
         self.clock.advance(0)
         self.assertEqual((self.transport.writes, self.overflows), ([], 0))
@@ -75,7 +78,7 @@ class OutboxTests(SynchronousTestCase):
         """Bounded: as many bytes as the limit says wait, one more is too many; it is told once."""
         self.outbox.pauseProducing()
         for _ in range(16):
-            self.outbox.put(b"x" * (BACKLOG_BYTES // 16))
+            self.outbox.put(b"x" * (LIMITS.backlog_bytes // 16))
         self.clock.advance(0)
         self.assertEqual(self.overflows, 0)
         self.outbox.put(b"x")
@@ -88,18 +91,18 @@ class OutboxTests(SynchronousTestCase):
     def test_fast_reader(self) -> None:
         """Bounded: a client that takes everything may be sent any number of bytes in a turn."""
         for _ in range(4):
-            self.outbox.put(b"x" * BACKLOG_BYTES)
+            self.outbox.put(b"x" * LIMITS.backlog_bytes)
         self.clock.advance(0)
-        self.assertEqual((len(self.transport.value()), self.overflows), (4 * BACKLOG_BYTES, 0))
+        self.assertEqual((len(self.transport.value()), self.overflows), (4 * LIMITS.backlog_bytes, 0))
 
     def test_backlog_starts_anew(self) -> None:
         """Bounded: what a slow reader has taken no longer counts."""
         for _ in range(5):
             self.outbox.pauseProducing()
-            self.outbox.put(b"x" * (BACKLOG_BYTES // 2))
+            self.outbox.put(b"x" * (LIMITS.backlog_bytes // 2))
             self.clock.advance(0)
             self.outbox.resumeProducing()
-        self.assertEqual((len(self.transport.value()), self.overflows), (5 * BACKLOG_BYTES // 2, 0))
+        self.assertEqual((len(self.transport.value()), self.overflows), (5 * LIMITS.backlog_bytes // 2, 0))
 
     def test_close(self) -> None:
         """Close: what waits leaves at once, what comes later is dropped, the transport is let go."""
@@ -148,7 +151,7 @@ class SlowReaderTests(WebSocketTestCase):
 
     def test_too_slow(self) -> None:
         """Bounded: past the limit it is closed with 4100, once; nobody else notices."""
-        count = BACKLOG_BYTES // 10_000 + 10
+        count = LIMITS.backlog_bytes // 10_000 + 10
         for _ in range(count):
             self.publish("x" * 10_000)
             self.end_turn()
@@ -161,7 +164,7 @@ class SlowReaderTests(WebSocketTestCase):
 
     def test_dropped(self) -> None:
         """Bounded: what waited for a client that was too slow is not kept until the connection has ended."""
-        for _ in range(BACKLOG_BYTES // 10_000 + 10):
+        for _ in range(LIMITS.backlog_bytes // 10_000 + 10):
             self.publish("x" * 10_000)
             self.end_turn()
         self.producer.resumeProducing()
@@ -169,8 +172,9 @@ class SlowReaderTests(WebSocketTestCase):
 
     def test_pings_without_end(self) -> None:
         """Bounded: the answers to PING frames of a client that reads none of them count as its backlog too."""
+        self.factory.apply(Limits(messages_per_second=UNLIMITED), MESSAGE_BYTES)
         pings = [Frame(Opcode.PING, b"x" * 125)] * 100
-        for _ in range(BACKLOG_BYTES // (127 * 100) + 10):
+        for _ in range(LIMITS.backlog_bytes // (127 * 100) + 10):
             self.slow.send(*pings)
             self.end_turn()
             self.assertLess(len(self.slow.transport.value()), 1000)

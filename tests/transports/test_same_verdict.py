@@ -9,14 +9,17 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from slanger.complaints import Complaints
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol.errors import SHUTTING_DOWN, UNSUPPORTED_VERSION, ConnectionRefused
 from slanger.protocol.messages import Message
+from slanger.tallies import Tallies
 from slanger.transports.connection import Way
 from slanger.transports.frames import frame, read_frame
 from slanger.transports.short import OPENING
 from slanger.transports.upgrade import read_upgrade
 from slanger.transports.websocket import WebSocketFactory
+from tests.builders import LIMITS
 from tests.server import KEY
 from tests.strategies import PROPERTY
 from tests.transports.bytes_of_clients import ODD_VALUES, PARAMETERS, PATHS, PLAIN_HEADERS, conversations, requests
@@ -47,11 +50,11 @@ class Witness:
     def __init__(self) -> None:
         self.notes: list[object] = []
 
-    def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
+    def connect(self, wire: IWire, key: str, version: str | None, origin: str | None) -> IConnected:
         """Let a client in."""
-        self.notes.append((key, version))
+        self.notes.append((key, version, origin))
         if version == "3":
-            raise ConnectionRefused(UNSUPPORTED_VERSION, "too old")
+            raise ConnectionRefused(UNSUPPORTED_VERSION, "too old", "version")
         self._wire = wire
         wire.send(Message(b"hello"))
         return self
@@ -82,7 +85,9 @@ class SameVerdictTests(SynchronousTestCase):
     def outcome(self, way: Way, chunks: Iterable[bytes]) -> tuple[list[object], bytes, list[tuple[bool, bool]]]:
         """Send some bytes to a new connection; tell what was noted and answered, and how it ended."""
         clock, witness = Clock(), Witness()
-        factory = WebSocketFactory(witness, clock, message_bytes=LIMIT)
+        tallies = Tallies()
+        complaints = Complaints(clock, tallies.complaints)
+        factory = WebSocketFactory(witness, clock, LIMITS, tallies, complaints, message_bytes=LIMIT)
         factory.first_way = way
         client = Client(clock, factory, "/")
         for chunk in chunks:

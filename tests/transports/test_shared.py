@@ -13,7 +13,8 @@ from slanger.api.endpoint import Api
 from slanger.api.lean import LeanSite
 from slanger.domain.apps import Apps
 from slanger.transports.direct import writer
-from slanger.transports.shared import FIRST_LINE_TIMEOUT, LINE_BYTES, SharedPort
+from slanger.transports.shared import SharedPort
+from tests.builders import LIMITS
 from tests.server import KEY
 from tests.transports.client import APP, Client, Transport, WebSocketTestCase
 
@@ -69,7 +70,7 @@ class ChoiceTests(SynchronousTestCase):
         """Make a port whose two sides note what they are told."""
         self.clock = Clock()
         self.websockets, self.rest = NotesFactory(), NotesFactory()
-        self.port = SharedPort(self.websockets, self.rest, self.clock)
+        self.port = SharedPort(self.websockets, self.rest, self.clock, LIMITS)
 
     def newcomer(self) -> tuple[Protocol, Transport]:
         """Connect somebody."""
@@ -122,7 +123,7 @@ class ChoiceTests(SynchronousTestCase):
         """Bounded: who has not finished the first line in time is hung up on, also when he is still at it."""
         for bytes_a_second in (b"", b"x"):
             protocol, transport = self.newcomer()
-            for _ in range(FIRST_LINE_TIMEOUT - 1):
+            for _ in range(LIMITS.handshake_timeout - 1):
                 protocol.dataReceived(bytes_a_second)
                 self.clock.advance(1)
                 self.assertFalse(transport.ended)
@@ -136,17 +137,17 @@ class ChoiceTests(SynchronousTestCase):
         """One port: once it is known what a connection is, its silence is no longer our business."""
         protocol, transport = self.newcomer()
         protocol.dataReceived(b"GET /app/k HTTP/1.1\r\n")
-        self.clock.advance(10 * FIRST_LINE_TIMEOUT)
+        self.clock.advance(10 * LIMITS.handshake_timeout)
         self.assertFalse(transport.ended)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_too_long(self) -> None:
         """Bounded: a first line without end is handed on at 16 KiB, to be refused."""
         protocol, _ = self.newcomer()
-        protocol.dataReceived(b"x" * LINE_BYTES)
+        protocol.dataReceived(b"x" * LIMITS.header_bytes)
         self.assertEqual(self.rest.made, [])
         protocol.dataReceived(b"x")
-        self.assertEqual(b"".join(self.rest.made[0].received), b"x" * (LINE_BYTES + 1))
+        self.assertEqual(b"".join(self.rest.made[0].received), b"x" * (LIMITS.header_bytes + 1))
 
     def test_refused(self) -> None:
         """One port: where a side takes no connection, it is hung up on."""
@@ -176,7 +177,7 @@ class BothTests(WebSocketTestCase):
         """Put both on one port."""
         super().setUp()
         site = LeanSite(Api(Apps([APP]), self.registry, self.node.users, self.clock), self.clock, writer)
-        self.port = SharedPort(self.factory, site, self.clock)
+        self.port = SharedPort(self.factory, site, self.clock, LIMITS)
 
     def test_websocket(self) -> None:
         """One port: a WebSocket works as on a port of its own, to its end."""
@@ -202,6 +203,6 @@ class BothTests(WebSocketTestCase):
     def test_too_long(self) -> None:
         """Bounded: a first line without end is refused, and the connection ends."""
         client = Client(self.clock, self.port, "/")
-        client.say(b"GET /" + b"x" * 2 * LINE_BYTES)
-        client.say(b"x" * 2 * LINE_BYTES)
+        client.say(b"GET /" + b"x" * 2 * LIMITS.header_bytes)
+        client.say(b"x" * 2 * LIMITS.header_bytes)
         self.assertTrue(client.transport.ended)

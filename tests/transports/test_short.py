@@ -10,7 +10,8 @@ from websockets.frames import Close, Frame, Opcode
 from slanger.protocol.errors import SHUTTING_DOWN
 from slanger.transports.connection import WebSocketConnection
 from slanger.transports.short import OPEN, OPENING
-from slanger.transports.websocket import CLOSE_TIMEOUT, LongWay
+from slanger.transports.websocket import LongWay
+from tests.builders import LIMITS
 from tests.server import KEY
 from tests.transports.client import Client, WebSocketTestCase, message, text, written
 from tests.transports.test_messages import RecordedTestCase
@@ -89,7 +90,7 @@ class ShortWayTests(RecordedTestCase):
         client = self.record()
         self.recorder.wires[0].close(SHUTTING_DOWN, "bye")
         client.leave()
-        self.clock.advance(2 * CLOSE_TIMEOUT)
+        self.clock.advance(2 * LIMITS.close_timeout)
         self.assertFalse(client.transport.ended)
 
     def test_unanswered_amid_a_message(self) -> None:
@@ -97,7 +98,7 @@ class ShortWayTests(RecordedTestCase):
         client = self.record()
         self.recorder.wires[0].close(SHUTTING_DOWN, "bye")
         client.send(Frame(Opcode.TEXT, b"half", fin=False))
-        self.clock.advance(CLOSE_TIMEOUT - 0.1)
+        self.clock.advance(LIMITS.close_timeout - 0.1)
         self.assertFalse(client.transport.ended)
         self.clock.advance(0.2)
         self.assertTrue(client.transport.ended)

@@ -14,7 +14,6 @@
 `occurrences`    what the app is told, once for the cluster
 `lease`          who is alive
 `queries`        what the cluster is asked for
-`complaints`     faults, counted and logged once in a while
 `broker`         all of it together, behind `IBroker`
 ===============  =======================================================
 

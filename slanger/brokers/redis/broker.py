@@ -15,7 +15,6 @@ from zope.interface import implementer
 
 from slanger.brokers.misses import MISS_INTERVAL, Misses
 from slanger.brokers.redis.address import RedisAddress
-from slanger.brokers.redis.complaints import Complaints
 from slanger.brokers.redis.envelope import Added, Envelope, Event, Removed, Shared, Terminate
 from slanger.brokers.redis.holdings import Holdings
 from slanger.brokers.redis.interest import Heard, Interest
@@ -27,6 +26,7 @@ from slanger.brokers.redis.presence import Presence
 from slanger.brokers.redis.queries import Queries
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import MISSED
+from slanger.complaints import Complaints
 from slanger.domain.apps import App
 from slanger.domain.cache import CachedEvent, EventCache
 from slanger.domain.channels import Counts
@@ -54,6 +54,7 @@ class RedisBroker(MultiService):
     :param cache: what cache channels remember, as far as this node knows.
     :param lease: seconds after which a node that is silent is taken for dead.
     :param buffer_bytes: of events that wait for Redis.
+    :param complaints: told of what goes wrong.
     """
 
     name = "redis broker"
@@ -70,6 +71,7 @@ class RedisBroker(MultiService):
         cache_ttl: float,
         lease: float,
         buffer_bytes: int,
+        complaints: Complaints,
     ) -> None:
         super().__init__()
         self._address = address
@@ -80,7 +82,7 @@ class RedisBroker(MultiService):
         self._cache_ttl_ms = int(cache_ttl * 1000)
         self._lease_seconds = lease
         longest = max((app.message_bytes for app in apps), default=0) + BUS_OVERHEAD
-        self.complaints = complaints = Complaints(clock)
+        self.complaints = complaints
         self._links = Links(address, endpoint, clock, patience=lease / 2)
         self._links.on_change = self._links_changed
         self._links.heard = self._heard

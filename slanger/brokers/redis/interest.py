@@ -15,11 +15,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slanger.brokers.redis import envelope
-from slanger.brokers.redis.complaints import Complaints
 from slanger.brokers.redis.envelope import BadMessage, Envelope
 from slanger.brokers.redis.links import Commands, Ear, LinkLost
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import CATCH_UP
+from slanger.complaints import Complaints
 from slanger.domain.apps import App
 from slanger.domain.presence import RosterCopy
 

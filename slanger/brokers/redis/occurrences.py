@@ -13,11 +13,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from slanger.brokers.occurrences import LocalOccurrences
-from slanger.brokers.redis.complaints import Complaints
 from slanger.brokers.redis.holdings import Held, Opened
 from slanger.brokers.redis.links import Commands
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import CLAIM
+from slanger.complaints import Complaints
 from slanger.domain.apps import App
 from slanger.domain.webhooks import Occurrence
 from slanger.protocol.names import is_inbox, is_presence

@@ -12,10 +12,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slanger.brokers.redis import envelope
-from slanger.brokers.redis.complaints import Complaints
 from slanger.brokers.redis.links import Commands
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import PUBLISH
+from slanger.complaints import Complaints
 
 BATCH = 200
 """Messages that leave in one command, at most."""

@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from slanger.brokers.redis import envelope
-from slanger.brokers.redis.complaints import Complaints
 from slanger.brokers.redis.envelope import Added, BadMessage, Removed, Shared
 from slanger.brokers.redis.holdings import Held, Holdings
 from slanger.brokers.redis.interest import Heard, Interest
@@ -22,6 +21,7 @@ from slanger.brokers.redis.links import Commands, LinkLost
 from slanger.brokers.redis.occurrences import Occurrences
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import ROSTERS
+from slanger.complaints import Complaints
 from slanger.domain.apps import App
 from slanger.domain.presence import RosterCopy
 from slanger.interfaces import INode
@@ -324,4 +324,4 @@ def _copy(heard: Heard) -> RosterCopy:
 
 def _full(app: App, channel: str) -> SubscriptionRefused:
     text = f"Presence channel {channel} is full: at most {app.presence_members} members are allowed"
-    return SubscriptionRefused(channel, text, "LimitReached", 403)
+    return SubscriptionRefused(channel, text, "LimitReached", 403, "presence_members")

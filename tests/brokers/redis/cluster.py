@@ -17,7 +17,9 @@ from slanger.brokers.redis.address import read_redis_url
 from slanger.brokers.redis.broker import RedisBroker
 from slanger.brokers.redis.endpoints import redis_endpoint
 from slanger.brokers.redis.root import Root
+from slanger.complaints import Complaints
 from slanger.domain.cache import EventCache
+from slanger.tallies import Tallies
 from tests.brokers.contract import TTL, told_app
 from tests.builders import Node
 from tests.cluster.redis import RedisServer
@@ -67,6 +69,7 @@ class RedisTestCase(TestCase):
             cache_ttl=TTL,
             lease=LEASE,
             buffer_bytes=10_000_000,
+            complaints=Complaints(clock, Tallies().complaints),
         )
         self.brokers.append(broker)
         return broker

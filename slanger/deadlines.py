@@ -13,22 +13,22 @@ T = TypeVar("T")
 class Deadlines(Generic[T]):
     """Those who have begun something, and must end it in time.
 
-    :param seconds: how much time each of them has.
+    :ivar seconds: how much time each of them has.
     :param late: told of each who has not ended in time.
     """
 
     def __init__(self, clock: IReactorTime, seconds: float, late: Callable[[T], object]) -> None:
         self._clock = clock
-        self._seconds = seconds
+        self.seconds = seconds
         self._late = late
         self._due: dict[T, float] = {}
         self._waiting = False
 
     def begin(self, one: T) -> None:
         """Give one his time, from now on."""
-        self._due[one] = self._clock.seconds() + self._seconds
+        self._due[one] = self._clock.seconds() + self.seconds
         if not self._waiting:
-            self._wait(self._seconds)
+            self._wait(self.seconds)
 
     def end(self, one: T) -> None:
         """Learn that one has ended, in time or not at all."""
