@@ -13,6 +13,17 @@ class Say(Struct, frozen=True):
     message: Message
 
 
+class Refuse(Say, frozen=True):
+    """Tell the client what was refused, and note that it could not prove the app's consent.
+
+    :param by: what it wanted: ``channel`` or ``user``.
+    :param reason: see `MessageRefused.unproven`.
+    """
+
+    by: str
+    reason: str
+
+
 class Join(Struct, frozen=True):
     """Put the client on a channel; answer with `Session.joined` or `Session.refused`."""
 

@@ -74,11 +74,14 @@ class MessageRefused(PusherError):
     """One message is answered with `pusher:error`; the connection stays.
 
     :param code: an event code such as `CLIENT_EVENT_RATE`; most refusals carry none.
+    :param unproven: what is wrong with the proof that the app has agreed, in a word: ``format``, ``key`` or
+        ``signature``; empty where it is something else that is wrong.
     """
 
-    def __init__(self, message: str, code: Code | None = None) -> None:
+    def __init__(self, message: str, code: Code | None = None, unproven: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.unproven = unproven
 
 
 class SubscriptionRefused(MessageRefused):
@@ -90,17 +93,27 @@ class SubscriptionRefused(MessageRefused):
     :param status: the HTTP status an authorisation endpoint would have used for it.
     """
 
-    def __init__(self, channel: str, message: str, kind: str = "AuthError", status: int = 401) -> None:
-        super().__init__(message)
+    def __init__(
+        self, channel: str, message: str, kind: str = "AuthError", status: int = 401, unproven: str = ""
+    ) -> None:
+        super().__init__(message, unproven=unproven)
         self.channel = channel
         self.kind = kind
         self.status = status
 
 
 class RequestRefused(PusherError):
-    """A REST request is answered with a status and plain text."""
+    """A REST request is answered with a status and plain text.
+
+    :param unproven: what is wrong with its authentication, in a word, such as ``key``, ``timestamp`` or ``signature``;
+        empty where it is something else that is wrong.
+    """
 
     status: ClassVar[int]
+
+    def __init__(self, message: str, unproven: str = "") -> None:
+        super().__init__(message)
+        self.unproven = unproven
 
 
 class BadRequest(RequestRefused):
@@ -120,8 +133,8 @@ class NotFound(RequestRefused):
 
     status = 404
 
-    def __init__(self, message: str = "404 NOT FOUND") -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "404 NOT FOUND", unproven: str = "") -> None:
+        super().__init__(message, unproven)
 
 
 class TooLarge(RequestRefused):

@@ -88,6 +88,11 @@ class ChannelKind(enum.Enum):
         return cls.PUBLIC
 
 
+def kind_of(channel: str) -> str:
+    """Name a channel's kind for people: `public`, `private`, `encrypted`, `presence` or `inbox`."""
+    return "encrypted" if channel.startswith("private-encrypted-") else ChannelKind.of(channel).value
+
+
 def is_cache(channel: str) -> bool:
     """Whether the channel remembers its last event ("Cache channels": four kinds)."""
     return channel.startswith(_CACHE_PREFIXES)

@@ -28,7 +28,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from slanger.protocol import codec, names, signing
-from slanger.protocol.effects import Effect, Join, Leave, Say, SignInUser, SignOutUser, Whisper
+from slanger.protocol.effects import Effect, Join, Leave, Refuse, Say, SignInUser, SignOutUser, Whisper
 from slanger.protocol.errors import CLIENT_EVENT_RATE, WATCHLIST_LIMIT, MessageRefused, SubscriptionRefused
 from slanger.protocol.messages import (
     NOTHING,
@@ -109,7 +109,7 @@ class Session:
         except SubscriptionRefused as refusal:
             return self._tell_channel(refusal)
         except MessageRefused as refusal:
-            return (Say(codec.error(refusal.message, refusal.code)),)
+            return (self._say(refusal, "user"),)
 
     def joined(self, channel: str, data: str = NOTHING) -> Iterable[Effect]:
         """Hear that a `Join` was carried out; `data` is the roster on a presence channel."""
@@ -237,14 +237,17 @@ class Session:
             raise SubscriptionRefused(
                 wanted.channel,
                 f"Auth value for subscription to {wanted.channel} is invalid: should be of format 'key:signature'",
+                unproven="format",
             )
         if not signing.same(self.rules.key, key):
-            raise SubscriptionRefused(wanted.channel, f"Invalid key in subscription auth data: '{shown(key)}'")
+            text = f"Invalid key in subscription auth data: '{shown(key)}'"
+            raise SubscriptionRefused(wanted.channel, text, unproven="key")
         to_sign = signing.channel_string(self.socket_id, wanted.channel, wanted.channel_data)
         if not signing.verify(self.rules.secret, to_sign, signature):
             raise SubscriptionRefused(
                 wanted.channel,
                 f"Invalid signature: Expected HMAC SHA256 hex digest of {shown(to_sign)}, but got {shown(signature)}",
+                unproven="signature",
             )
 
     def _check_member(self, wanted: Subscribe) -> Member:
@@ -283,15 +286,16 @@ class Session:
         """Verify a sign-in ("Authenticating users"), then read who it is."""
         key, colon, signature = (wanted.auth or "").rpartition(":")
         if not colon:
-            raise MessageRefused("Invalid format: auth must have the format key:signature")
+            raise MessageRefused("Invalid format: auth must have the format key:signature", unproven="format")
         if not wanted.user_data:
             raise MessageRefused("Missing parameter: data.user_data")
         if not signing.same(self.rules.key, key):
-            raise MessageRefused(f"Invalid key in sign-in auth data: '{shown(key)}'")
+            raise MessageRefused(f"Invalid key in sign-in auth data: '{shown(key)}'", unproven="key")
         to_sign = signing.user_string(self.socket_id, wanted.user_data)
         if not signing.verify(self.rules.secret, to_sign, signature):
             raise MessageRefused(
-                f"Invalid signature: Expected HMAC SHA256 hex digest of {shown(to_sign)}, but got {shown(signature)}"
+                f"Invalid signature: Expected HMAC SHA256 hex digest of {shown(to_sign)}, but got {shown(signature)}",
+                unproven="signature",
             )
         return wanted.user_data, codec.read_user(wanted.user_data)
 
@@ -321,9 +325,13 @@ class Session:
             )
         times.append(now)
 
+    def _say(self, refusal: MessageRefused, by: str) -> Say:
+        message = codec.error(refusal.message, refusal.code)
+        return Refuse(message, by, refusal.unproven) if refusal.unproven else Say(message)
+
     def _tell_channel(self, refusal: SubscriptionRefused) -> Iterable[Effect]:
         """Refuse a subscription in each form that some official client listens to."""
-        yield Say(codec.error(refusal.message, refusal.code))
+        yield self._say(refusal, "channel")
         if self.rules.subscription_errors:
             yield Say(codec.subscription_error(refusal))
         if self.rules.internal_subscription_errors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import UNSET, UnsetType
 from twisted.application.service import Service
@@ -12,8 +12,8 @@ from zope.interface import implementer
 from slanger.domain.apps import App, Apps
 from slanger.domain.webhooks import Occurrence
 from slanger.interfaces import IConnected, IRegistry, ISubscriber, ISubscribers, IUsers, IWebhooks, IWire
-from slanger.protocol import codec
-from slanger.protocol.effects import Effect, Join, Leave, Say, SignInUser, SignOutUser, Whisper
+from slanger.protocol import codec, errors
+from slanger.protocol.effects import Effect, Join, Leave, Refuse, Say, SignInUser, SignOutUser, Whisper
 from slanger.protocol.errors import (
     APP_NOT_FOUND,
     CONNECTION_UNAUTHORIZED,
@@ -27,10 +27,18 @@ from slanger.protocol.errors import (
 from slanger.protocol.messages import User
 from slanger.protocol.session import Session
 from slanger.services.liveness import Liveness
+from slanger.services.access import AccessLog
 from slanger.services.trace import TracedConnected, TracedWire, log_refusal
+from slanger.tallies import Tallies
 
 OLDEST_VERSION = 4
 """Protocol versions 1 to 3 named and ordered their messages otherwise; the documentation calls them unsupported."""
+
+CODES_OF_APPLICATIONS = 3000
+"""From here on, close codes mean what an application says (RFC 6455, 7.4.2). Those below are a dozen."""
+
+OURS = frozenset(code.number for code in vars(errors).values() if isinstance(code, Code))
+"""What they mean here."""
 
 SOCKET_ID_PART = 10**10
 """Each half of a socket id is random below this: unique in a cluster without asking anyone."""
@@ -43,10 +51,11 @@ class Subscriber:
     :param home: whom its session's wishes are passed to.
     """
 
-    __slots__ = ("_home", "_session", "app", "heard_at", "send", "socket_id", "wire")
+    __slots__ = ("_home", "_session", "app", "heard_at", "meter", "send", "socket_id", "wire")
 
     def __init__(self, app: App, socket_id: str, wire: IWire, home: Subscribers) -> None:
         self.app = app
+        self.meter = home.tallies.of(app)
         self.socket_id = socket_id
         self.wire = wire
         self.send = wire.send
@@ -103,6 +112,8 @@ class Subscriber:
             match effect:
                 case Say(message):
                     self.send(message)
+                    if isinstance(effect, Refuse):
+                        self._home.tallies.auth_failures[self.app.label, effect.by, effect.reason] += 1
                 case Join(channel, member):
                     self._home.registry.join(self, channel, member)
                 case Leave(channel, member):
@@ -127,6 +138,8 @@ class Subscribers(Service):
     :param random_below: gives a random integer below its argument; makes socket ids.
     :param activity_timeout: seconds, told to clients.
     :param verbose: whether every frame is logged.
+    :param tallies: count connections.
+    :param access_log: learns who comes and goes, where that is wanted.
     """
 
     name = "subscribers"
@@ -143,6 +156,8 @@ class Subscribers(Service):
         activity_timeout: int,
         *,
         verbose: bool = False,
+        tallies: Tallies | None = None,
+        access_log: AccessLog | None = None,
     ) -> None:
         self.registry = registry
         self.users = users
@@ -153,6 +168,8 @@ class Subscribers(Service):
         self._random_below = random_below
         self._activity_timeout = activity_timeout
         self._verbose = verbose
+        self.tallies = tallies or Tallies()
+        self._access_log = access_log
         self._connected: dict[Subscriber, IDelayedCall | None] = {}
 
     def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
@@ -170,14 +187,21 @@ class Subscribers(Service):
             deadline = self.clock.callLater(app.authorization_timeout, subscriber.unauthorized)
         self._connected[subscriber] = deadline
         self._liveness.watch(subscriber)
+        subscriber.meter.connections += 1
+        subscriber.meter.connections_opened += 1
         subscriber.send(codec.established(socket_id, self._activity_timeout))
+        if self._access_log is not None:
+            self._access_log.opened(wire, subscriber)
         self._tell("connection_opened", subscriber)
         return TracedConnected(subscriber, wire.peer) if self._verbose else subscriber
 
     def turned_away(self, wire: IWire, refusal: ConnectionRefused) -> None:
         """Log a client that was not let in, where every frame is logged."""
+        self.tallies.connections_refused["", refusal.code.meaning] += 1
         if self._verbose:
             log_refusal(wire.peer, refusal)
+        if self._access_log is not None:
+            self._access_log.refused(wire, refusal)
 
     def forget(self, subscriber: Subscriber, code: int) -> None:
         """Learn that a connection is lost."""
@@ -185,11 +209,24 @@ class Subscribers(Service):
         if deadline is not None and deadline.active():
             deadline.cancel()
         self._liveness.forget(subscriber)
+        subscriber.meter.connections -= 1
+        self.tallies.connections_closed[subscriber.app.label, _code(code)] += 1
+        if self._access_log is not None:
+            self._access_log.closed(subscriber, code)
         self._tell("connection_closed", subscriber, code=code)
 
     def __len__(self) -> int:
         """Count the connections."""
         return len(self._connected)
+
+    def backlogs(self) -> Mapping[str, int]:
+        """Count the bytes that wait for slow readers, by the apps' labels. It looks at each connection."""
+        waiting = dict.fromkeys({subscriber.app.label for subscriber in self._connected}, 0)
+        for subscriber in self._connected:
+            backlog = subscriber.wire.backlog
+            if backlog:
+                waiting[subscriber.app.label] += backlog
+        return waiting
 
     def stopService(self) -> None:
         """Send everybody away; they come back at once, to this server's successor or to another node."""
@@ -204,6 +241,11 @@ class Subscribers(Service):
             subscriber.app,
             Occurrence(name=name, socket_id=subscriber.socket_id, user_id=user_id, time_ms=time_ms, code=code),
         )
+
+
+def _code(number: int) -> str:
+    """Write a close code for metrics: what clients make up is `other`."""
+    return str(number) if number < CODES_OF_APPLICATIONS or number in OURS else "other"
 
 
 def _check_version(version: str | None) -> None:

@@ -35,6 +35,11 @@ class TracedWire:
         self._wire = wire
         self.peer = wire.peer
 
+    @property
+    def backlog(self) -> int:
+        """Count the bytes that wait to be sent."""
+        return self._wire.backlog
+
     def send(self, message: Message) -> None:
         """Log a text, then send it."""
         _log.info("{peer} <- {text}", peer=self.peer, text=mask(message.text))
@@ -59,6 +64,7 @@ class TracedConnected:
         self._connected = connected
         self._peer = peer
         self.heard = connected.heard
+        self.meter = connected.meter
 
     def receive(self, text: bytes) -> None:
         """Log a text, then take it."""

@@ -24,6 +24,7 @@ from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol import codec
 from slanger.protocol.errors import OVER_CAPACITY, PATH_NOT_FOUND, Code, ConnectionRefused
 from slanger.protocol.messages import Message
+from slanger.tallies import Meter
 from slanger.transports import frames
 from slanger.transports.deadlines import Deadlines
 from slanger.transports.outbox import NOWHERE, Nowhere, Outbox, Turn
@@ -68,6 +69,7 @@ class Home(Protocol):
     closings: Deadlines[WebSocketConnection]
     message_bytes: int
     first_way: Way
+    nobody: IConnected
 
     def name(self, transport: ITransport) -> str:
         """Name a client's address, for the log."""
@@ -77,8 +79,11 @@ class Home(Protocol):
 
 
 @implementer(IConnected)
-class _Nobody:
+class Nobody:
     """The client of a connection that has none: not yet, no longer, or refused."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
 
     def receive(self, text: bytes) -> None:
         pass
@@ -88,9 +93,6 @@ class _Nobody:
 
     def gone(self, code: int) -> None:
         pass
-
-
-_NOBODY = _Nobody()
 
 
 class _Ended:
@@ -128,7 +130,7 @@ class WebSocketConnection(TwistedProtocol):
         self.way = home.first_way
         self.outbox: Outbox | Nowhere = NOWHERE
         self.send: Callable[[Message], None] = NOWHERE.send
-        self._client: IConnected = _NOBODY
+        self._client = home.nobody
 
     # From Twisted
 
@@ -146,6 +148,7 @@ class WebSocketConnection(TwistedProtocol):
         except Exception:
             self._log.failure("closing {peer} after a fault", peer=self.peer)
             self.transport.abortConnection()
+        self._client.meter.bytes_received += len(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Learn that the connection is lost."""
@@ -153,7 +156,7 @@ class WebSocketConnection(TwistedProtocol):
         self.home.closings.end(self)
         self.way.lost(self, reason)
         self.way = ENDED
-        client, self._client = self._client, _NOBODY
+        client, self._client = self._client, self.home.nobody
         self.outbox.stopProducing()
         self.outbox = NOWHERE
         self.send = NOWHERE.send
@@ -176,6 +179,8 @@ class WebSocketConnection(TwistedProtocol):
             self.outbox.put(answer)
         try:
             self._client = self.home.subscribers.connect(self, key_in(path), version)
+            self.outbox.meter = self._client.meter
+            self.outbox.join()  # the answer to the handshake is no message
         except ConnectionRefused as refusal:
             self.home.subscribers.turned_away(self, refusal)
             self.send(codec.error(refusal.message, refusal.code))
@@ -185,6 +190,7 @@ class WebSocketConnection(TwistedProtocol):
 
     def receive(self, text: bytes) -> None:
         """Take one message."""
+        self._client.meter.messages_received += 1
         try:
             self._client.receive(text)
         except Exception:
@@ -207,6 +213,11 @@ class WebSocketConnection(TwistedProtocol):
         self.close(OVER_CAPACITY, "Too slow: the backlog of this connection is full")
 
     # IWire
+
+    @property
+    def backlog(self) -> int:
+        """Count the bytes that wait to be sent."""
+        return self.outbox.backlog
 
     @property
     def peer(self) -> str:

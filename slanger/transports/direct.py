@@ -23,6 +23,14 @@ def writer(transport: ITransport) -> Write:
     return write_directly if isinstance(transport, Server) and not transport.TLS else write_ordinarily
 
 
+def buffered(transport: Any) -> int:
+    """Count the bytes that a transport has not handed to the kernel; 0 for one that does not tell."""
+    below = getattr(transport, "transport", transport)  # TLS stands before the connection
+    waiting: int = len(getattr(below, "dataBuffer", b"")) - getattr(below, "offset", 0)
+    waiting += getattr(below, "_tempDataLen", 0)
+    return waiting + sum(map(len, getattr(transport, "_appSendBuffer", ())))
+
+
 def write_ordinarily(transport: ITransport, data: bytes) -> None:
     """Leave it to the transport."""
     transport.write(data)

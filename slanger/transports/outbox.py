@@ -9,7 +9,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from slanger.protocol.messages import Message
-from slanger.transports.direct import writer
+from slanger.tallies import Meter, Tallies
+from slanger.transports.direct import buffered, writer
 from slanger.transports.frames import frame
 
 BACKLOG_BYTES = 1024 * 1024
@@ -20,13 +21,15 @@ class Turn:
     """The outboxes that were given something in this reactor turn.
 
     :param clock: its next turn sends all of it.
+    :param tallies: learn when that is done.
     """
 
-    __slots__ = ("_clock", "_outboxes")
+    __slots__ = ("_clock", "_outboxes", "tallies")
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, tallies: Tallies | None = None) -> None:
         self._clock = clock
+        self.tallies = tallies or Tallies()
         self._outboxes: list[Outbox] = []
 
     def add(self, outbox: Outbox) -> None:
@@ -42,6 +45,7 @@ class Turn:
                 outbox.flush()
             except Exception:
                 self._log.failure("sending to a connection failed")
+        self.tallies.sent()
 
 
 class Owner(Protocol):
@@ -59,15 +63,28 @@ class Outbox:
     `BACKLOG_BYTES` wait, they are dropped and the owner is told, once.
 
     :param transport: where bytes go.
+    :ivar meter: counts them; that of nobody, until it is known whose they are.
     """
 
-    __slots__ = ("_closed", "_due", "_frames", "_owner", "_paused", "_transport", "_turn", "_waiting", "_write")
+    __slots__ = (
+        "_closed",
+        "_due",
+        "_frames",
+        "_owner",
+        "_paused",
+        "_transport",
+        "_turn",
+        "_waiting",
+        "_write",
+        "meter",
+    )
 
     def __init__(self, transport: ITransport, turn: Turn, owner: Owner) -> None:
         self._transport = transport
         self._write = writer(transport)
         self._turn = turn
         self._owner = owner
+        self.meter = turn.tallies.nobody
         self._frames: list[bytes] = []
         self._due = False
         self._waiting = 0
@@ -92,12 +109,18 @@ class Outbox:
             self._due = True
             self._turn.add(self)
 
+    def join(self) -> None:
+        """Make one frame of those that wait: they count as one."""
+        if self._frames:
+            self._frames = [b"".join(self._frames)]
+
     def flush(self) -> None:
         """Send what there is. What a slow reader has not taken yet waits, unless it is too much."""
         self._due = False
         if not self._paused:
             self._send_all()
         elif self._waiting > BACKLOG_BYTES:
+            self.meter.messages_dropped += len(self._frames)
             self._frames.clear()
             self._owner.overflowed()
 
@@ -110,6 +133,11 @@ class Outbox:
         self._send_all()
         self._closed = True
         IConsumer(self._transport).unregisterProducer()
+
+    @property
+    def backlog(self) -> int:
+        """Count the bytes that wait here and in the transport, apart from those of this turn."""
+        return buffered(self._transport) + (self._waiting if self._paused else 0)
 
     def pauseProducing(self) -> None:
         """Learn that the transport's buffer is full."""
@@ -129,13 +157,24 @@ class Outbox:
     def _send_all(self) -> None:
         if self._frames:
             frames, self._frames = self._frames, []
-            self._write(self._transport, frames[0] if len(frames) == 1 else b"".join(frames))
+            data = frames[0] if len(frames) == 1 else b"".join(frames)
+            meter = self.meter
+            meter.messages_sent += len(frames)
+            meter.bytes_sent += len(data)
+            self._write(self._transport, data)
 
 
 class Nowhere:
     """The outbox of a connection that has none: not yet open, or gone."""
 
-    __slots__ = ()
+    __slots__ = ("meter",)
+    backlog = 0
+
+    def __init__(self) -> None:
+        self.meter = Meter("")
+
+    def join(self) -> None:
+        """Stay as it is."""
 
     def send(self, message: Message) -> None:
         """Drop it."""

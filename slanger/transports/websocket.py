@@ -18,7 +18,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from slanger.interfaces import ISubscribers
-from slanger.transports.connection import Stage, Way, WebSocketConnection
+from slanger.tallies import Tallies
+from slanger.transports.connection import Nobody, Stage, Way, WebSocketConnection
 from slanger.transports.deadlines import Deadlines
 from slanger.transports.outbox import Turn
 from slanger.transports.short import OPENING
@@ -103,6 +104,13 @@ class LongWay(WebSocketServerProtocol):
         """Learn the close code: the server's own, where it was the first to close."""
         self.connection.closed_with = self.localCloseCode if self.closedByMe else code
 
+    def sendData(self, data: bytes, *args: Any, **options: Any) -> None:
+        """Count what Autobahn sends by itself: answers to handshakes, and frames."""
+        meter = self.connection.outbox.meter
+        meter.bytes_sent += len(data)
+        meter.messages_sent += self.state != self.STATE_CONNECTING
+        super().sendData(data, *args, **options)
+
     def sendCloseFrame(self, code: int | None = None, *args: Any, **options: Any) -> None:
         """Send a close frame, be it Autobahn's own; what was joined for this turn leaves first, and nothing after."""
         was_open = self.state == self.STATE_OPEN
@@ -118,18 +126,26 @@ class WebSocketFactory(WebSocketServerFactory):
 
     :param subscribers: lets clients in.
     :param message_bytes: bytes of one message of a client, at most.
+    :param tallies: count what comes and goes.
     """
 
     protocol: type[LongWay] = LongWay  # type: ignore[assignment]
     noisy = False
     first_way: Way = OPENING
 
-    def __init__(self, subscribers: ISubscribers, reactor: IReactorTime, message_bytes: int = MESSAGE_BYTES) -> None:
+    def __init__(
+        self,
+        subscribers: ISubscribers,
+        reactor: IReactorTime,
+        message_bytes: int = MESSAGE_BYTES,
+        tallies: Tallies | None = None,
+    ) -> None:
         super().__init__(server=SERVER, reactor=reactor)
         txaio.tx.set_global_log_level("error")  # Autobahn warns of every connection that a client breaks off
         self.subscribers = subscribers
         self.message_bytes = message_bytes
-        self.turn = Turn(reactor)
+        self.turn = Turn(reactor, tallies)
+        self.nobody = Nobody(self.turn.tallies.nobody)
         self.handshakes: Deadlines[WebSocketConnection] = Deadlines(reactor, HANDSHAKE_TIMEOUT, _hang_up)
         self.closings: Deadlines[WebSocketConnection] = Deadlines(reactor, CLOSE_TIMEOUT, _hang_up)
         self.setProtocolOptions(

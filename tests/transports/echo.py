@@ -17,6 +17,7 @@ from zope.interface import implementer
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol.errors import ConnectionRefused
 from slanger.protocol.messages import Message
+from slanger.tallies import Meter
 from slanger.transports import outbox
 from slanger.transports.frames import frame
 from slanger.transports.short import OPENING
@@ -35,6 +36,7 @@ class Echo:
 
     def __init__(self, wire: IWire) -> None:
         self._wire = wire
+        self.meter = Meter("")
 
     def receive(self, text: bytes) -> None:
         """Say it too."""

@@ -12,6 +12,7 @@ from zope.interface import implementer
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol.errors import SHUTTING_DOWN, UNSUPPORTED_VERSION, ConnectionRefused
 from slanger.protocol.messages import Message
+from slanger.tallies import Meter
 from slanger.transports.connection import Way
 from slanger.transports.frames import frame, read_frame
 from slanger.transports.short import OPENING
@@ -46,6 +47,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.notes: list[object] = []
+        self.meter = Meter("")
 
     def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
         """Let a client in."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from slanger.tallies import Tallies
+
 INTERVAL = 60
 """Seconds between two log lines of one kind."""
 
@@ -13,11 +15,13 @@ class Complaints:
     """Count faults by kind, and log the first of each kind, then one a minute with their number.
 
     :ivar counted: how many there were of each kind.
+    :ivar tallies: count them too, and all else that is counted here.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, tallies: Tallies | None = None) -> None:
+        self.tallies = tallies or Tallies()
         self._clock = clock
         self._logged_at: dict[str, float] = {}
         self.counted: dict[str, int] = {}
@@ -29,6 +33,7 @@ class Complaints:
         :param text: what was wrong this time.
         """
         total = self.counted[kind] = self.counted.get(kind, 0) + by
+        self.tallies.broker_faults[kind,] += by
         now = self._clock.seconds()
         if now - self._logged_at.get(kind, -INTERVAL) >= INTERVAL:
             self._logged_at[kind] = now
