@@ -6,9 +6,9 @@ channel beside it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, ClassVar, NamedTuple, cast
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
@@ -22,6 +22,20 @@ from slanger.domain.apps import Apps
 from slanger.interfaces import IRegistry, IUsers
 from slanger.protocol.errors import NotFound, RequestRefused, TooLarge
 from slanger.protocol.names import REQUEST_BODY_BYTES
+from slanger.tallies import Tallies
+
+
+class Amiss(NamedTuple):
+    """What is amiss with a node that serves.
+
+    :param code: names it for machines.
+    :param reason: says it to people.
+    :param since: in seconds of the clock.
+    """
+
+    code: str
+    reason: str
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,11 @@ class Api:
     :param clock: the time of day; signatures expire by it.
     :param body_bytes: bytes of one body, at most.
     :param cut_off_since: see `IBroker.cut_off_since`.
+    :param amiss: tells what else is amiss.
+    :param tallies: count requests, and what is refused.
+    :param scrape: writes all metrics; None where they are not to be had here.
+    :param log_request: learns of every request, where that is wanted: whose, its method and path, and the answer's
+        status and size.
     """
 
     apps: Apps
@@ -39,6 +58,10 @@ class Api:
     clock: IReactorTime
     body_bytes: int = REQUEST_BODY_BYTES
     cut_off_since: Callable[[], float | None] = lambda: None
+    amiss: Callable[[], Iterable[Amiss]] = tuple
+    tallies: Tallies = field(default_factory=Tallies)
+    scrape: Callable[[], bytes] | None = None
+    log_request: Callable[[str, str, str, int, int], None] | None = None
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -76,12 +99,14 @@ class Endpoint(Leaf):
     """One path of one app. It keeps nothing of a request.
 
     :param app_id: as the path names it; None where it names none.
+    :cvar kind: names it in metrics.
 
     Subclasses have a method for each of HTTP's that they take, named like it. One that has nothing to wait for is a
     plain function, which costs least, `def post(self, call) -> Answer`; others are coroutines.
     """
 
     _log = Logger()
+    kind: ClassVar[str]
 
     def __init__(self, api: Api, app_id: str | None) -> None:
         super().__init__()
@@ -96,14 +121,16 @@ class Endpoint(Leaf):
         method = self._methods.get("GET" if request.method == "HEAD" else request.method.upper())
         if method is None:
             allow = ", ".join(self._methods)
-            return plain_text(405, f"405 METHOD NOT ALLOWED: this path takes {allow}", allow)
+            return self._counted(None, plain_text(405, f"405 METHOD NOT ALLOWED: this path takes {allow}", allow))
+        call = None
         try:
-            answer = method(self._authenticate(request))
+            call = self._authenticate(request)
+            answer = method(call)
         except Exception as fault:
-            return self._refuse(fault, request)
+            return self._counted(call, self._refuse(fault, request))
         if isinstance(answer, dict):
-            return json_text(answer)
-        later = Deferred.fromCoroutine(self._later(answer, request))
+            return self._counted(call, json_text(answer))
+        later = Deferred.fromCoroutine(self._later(answer, request, call))
         reply = getattr(later, "result", None)
         return reply if isinstance(reply, Reply) else later
 
@@ -113,16 +140,30 @@ class Endpoint(Leaf):
             raise TooLarge(f"The body of this request exceeds the allowed maximum ({api.body_bytes} bytes)")
         return authenticate(request, self._app_id, api.apps, api.clock.seconds())
 
-    async def _later(self, answer: Awaitable[Answer], request: SignedRequest) -> Reply:
+    async def _later(self, answer: Awaitable[Answer], request: SignedRequest, call: Call) -> Reply:
         try:
-            return json_text(await answer)
+            return self._counted(call, json_text(await answer))
         except CancelledError:
             raise
         except Exception as fault:
-            return self._refuse(fault, request)
+            return self._counted(call, self._refuse(fault, request))
+
+    def _counted(self, call: Call | None, reply: Reply) -> Reply:
+        """Count a request that is answered."""
+        tallies = self.api.tallies
+        if call is None:
+            tallies.api_requests["", self.kind, str(reply.status)] += 1
+            return reply
+        meter = tallies.of(call.app)
+        meter.api_bytes_received += len(call.body)
+        meter.api_bytes_sent += len(reply.body)
+        tallies.api_requests[meter.app, self.kind, str(reply.status)] += 1
+        return reply
 
     def _refuse(self, fault: Exception, request: SignedRequest) -> Reply:
         if isinstance(fault, RequestRefused):
+            if fault.unproven:
+                self.api.tallies.auth_failures[fault.app, "api", fault.unproven] += 1
             return plain_text(fault.status, fault.message)
         self._log.failure("answering {method} {path} failed", method=request.method, path=request.path)
         return plain_text(500, "500 INTERNAL SERVER ERROR")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from slanger.api.authentication import SignedRequest
-from slanger.api.endpoint import Answer, Api, Leaf, Reply, json_text, plain_text
+from slanger.api.endpoint import Amiss, Answer, Api, Leaf, Reply, json_text, plain_text
+
+
+CUT_OFF = "cut off from Redis: this node and the others do not hear each other"
 
 
 class Health(Leaf):
@@ -22,11 +25,15 @@ class Health(Leaf):
         return json_text(self._state())
 
     def _state(self) -> Answer:
+        amiss = list(self._api.amiss())
         since = self._api.cut_off_since()
-        if since is None:
+        if since is not None:
+            amiss.insert(0, Amiss("cut_off", CUT_OFF, since))
+        if not amiss:
             return {"status": "ok"}
-        reason = {
-            "reason": "cut off from Redis: this node and the others do not hear each other",
-            "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds"),
-        }
-        return {"status": "degraded", "reasons": [reason]}
+        return {"status": "degraded", "reasons": [_told(each) for each in amiss]}
+
+
+def _told(amiss: Amiss) -> Answer:
+    since = datetime.fromtimestamp(amiss.since, UTC).isoformat(timespec="seconds")
+    return {"code": amiss.code, "reason": amiss.reason, "since": since}

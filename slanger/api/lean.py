@@ -26,7 +26,7 @@ from twisted.web.server import Request
 
 from slanger.api.authentication import SignedRequest
 from slanger.api.endpoint import Api, Reply, respond
-from slanger.api.site import ApiSite
+from slanger.api.site import ApiSite, host_of
 
 HEAD_BYTES = 2000
 """Bytes of a plain head. Within twisted.web's limits in any case: 16 KiB, and 500 headers, of four bytes at least."""
@@ -164,6 +164,9 @@ class LeanChannel(HTTPChannel):
             if not self._unsent:
                 self.site.flush_later(self)
             self._unsent.append(_written(reply, self.site.reactor.seconds()))
+            if self.site.log_request is not None:
+                path, size = request.path, len(reply.body)
+                self.site.log_request(host_of(self.transport), request.method, path, reply.status, size)
             return True
         self.under_way = _UnderWay(reply)
         return False

@@ -107,9 +107,11 @@ class RequestRefused(PusherError):
 
     :param unproven: what is wrong with its authentication, in a word, such as ``key``, ``timestamp`` or ``signature``;
         empty where it is something else that is wrong.
+    :ivar app: the label of the app it is for, once that is known.
     """
 
     status: ClassVar[int]
+    app = ""
 
     def __init__(self, message: str, unproven: str = "") -> None:
         super().__init__(message)

@@ -15,7 +15,7 @@ class AccessLog:
     Queries are left out: they hold signatures.
     """
 
-    _log = Logger(namespace="slanger.access")
+    _log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock

@@ -31,6 +31,8 @@ LONGEST_DELAY = 60
 QUEUE = 10_000
 """Events that may wait for one endpoint."""
 
+WEBHOOKS_NEARLY_FULL = "webhooks: an endpoint's queue is nearly full; what does not fit will be dropped"
+
 NEARLY_FULL = 0.8
 """The part of that from which on the node is degraded."""
 
