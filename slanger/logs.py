@@ -183,7 +183,7 @@ def _rotate_when_asked(file: LogFile) -> None:
     """Begin a new file at SIGUSR1, as twistd does."""
 
     def rotate(*_: object) -> None:
-        from twisted.internet import reactor
+        from twisted.internet import reactor  # noqa: PLC0415 - it is to be the one that twistd installed
 
         cast(IReactorFromThreads, reactor).callFromThread(file.rotate)
 

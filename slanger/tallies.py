@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
+from typing import ClassVar
 
 from slanger.domain.apps import App
 
@@ -60,14 +61,15 @@ class Meter:
 
     :ivar app: names the app in metrics; empty for what belongs to none, such as connections that were not let in.
     :ivar channels: how many are occupied, by their kind.
+    :ivar requests: REST requests that were answered, by endpoint and status.
     :ivar fan_out: subscribers that an event has on this node.
     """
 
-    GAUGES = {
+    GAUGES: ClassVar[Mapping[str, str]] = {
         "connections": "Connections that are open.",
         "subscriptions": "Subscriptions of the connections that are open.",
     }
-    COUNTS = {
+    COUNTS: ClassVar[Mapping[str, str]] = {
         "connections_opened": "Connections that were let in.",
         "messages_received": "Messages of clients.",
         "messages_sent": "Frames sent to clients: messages, pings, pongs and closes.",
@@ -81,7 +83,7 @@ class Meter:
         "node_events": "Events that other nodes published, on channels with subscribers here.",
     }
 
-    __slots__ = (*GAUGES, *COUNTS, "app", "channels", "fan_out")
+    __slots__ = (*GAUGES, *COUNTS, "app", "channels", "fan_out", "requests")
 
     connections: int
     subscriptions: int
@@ -100,6 +102,7 @@ class Meter:
     def __init__(self, app: str) -> None:
         self.app = app
         self.channels: Counter[str] = Counter()
+        self.requests: Counter[tuple[str, int]] = Counter()
         self.fan_out = Histogram("Subscribers on this node of each event that was published.", FAN_OUTS)
         for name in (*self.GAUGES, *self.COUNTS):
             setattr(self, name, 0)
@@ -119,28 +122,32 @@ class Tallies:
         self.nobody = Meter("")
         self.connections_refused = Tally("Connections that were not let in.", "app", "reason")
         self.connections_closed = Tally("Connections that ended, by their close code.", "app", "code")
-        self.auth_failures = Tally("Signatures and keys that were refused, by what they were for.", "app", "by", "reason")
-        self.api_requests = Tally("REST requests that were answered.", "app", "endpoint", "status")
+        self.auth_failures = Tally(
+            "Signatures and keys that were refused, by what they were for.", "app", "by", "reason"
+        )
         self.webhook_events = Tally("Webhook events: queued, then sent or dropped.", "app", "outcome")
         self.webhook_requests = Tally("Webhook requests: ok, or failed, to be tried again.", "app", "outcome")
         self.broker_messages = Tally("Messages between nodes, over Redis; what is heard includes our own.", "way")
         self.broker_joins = Tally("Times this node joined the others over Redis.")
         self.broker_cuts = Tally("Times this node was cut off from Redis.")
-        self.broker_faults = Tally("Messages between nodes that were dropped, and gaps that could not be filled.", "reason")
+        self.broker_faults = Tally(
+            "Messages between nodes that were dropped, and gaps that could not be filled.", "reason"
+        )
         self.replays = Tally("Times the log in Redis was asked for events that a channel may lack, once per page.")
         self.replayed_messages = Tally("Messages between nodes that came from the log.")
         self.publish_seconds = Histogram(
             "Seconds from taking an event to handing it to its subscribers' sockets on this node, where it has any.",
             SECONDS,
         )
-        self.event_loop_lag_seconds = Histogram("Seconds that the event loop was late, looked at once a second.", SECONDS)
+        self.event_loop_lag_seconds = Histogram(
+            "Seconds that the event loop was late, looked at once a second.", SECONDS
+        )
 
     def of(self, app: App) -> Meter:
         """Give the meter of an app."""
-        label = app.label
-        meter = self._meters.get(label)
+        meter = self._meters.get(app.key)
         if meter is None:
-            meter = self._meters[label] = Meter(label)
+            meter = self._meters[app.key] = Meter(app.label)
         return meter
 
     def published(self) -> None:

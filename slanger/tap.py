@@ -29,16 +29,16 @@ from slanger.domain.cache import EventCache
 from slanger.faults import StartupFault
 from slanger.logs import WithLog, observer_for
 from slanger.protocol.names import REQUEST_BODY_BYTES
+from slanger.services import soketi
 from slanger.services.access import AccessLog
 from slanger.services.counts import SubscriptionCounts
 from slanger.services.listening import Listening
 from slanger.services.liveness import Liveness
 from slanger.services.memory import Memory
-from slanger.services.metrics import Gauge, Metrics, exposition, gauges
+from slanger.services.metrics import Figure, Metrics, counted, exposition, looked_up
 from slanger.services.node import Node
 from slanger.services.posting import Poster
 from slanger.services.registry import ChannelRegistry
-from slanger.services.soketi import SoketiMetrics
 from slanger.services.subscribers import Subscribers
 from slanger.services.users import Users
 from slanger.services.vitals import Vitals
@@ -245,11 +245,9 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     websockets = WebSocketFactory(
         subscribers, reactor, max(MESSAGE_BYTES, *(app.message_bytes for app in settings.apps)), tallies
     )
-    vitals = Vitals(
-        reactor, tallies.event_loop_lag_seconds, {("webhooks", WEBHOOKS_NEARLY_FULL): webhooks.nearly_full}
-    )
-    looked_up = gauges(broker, subscribers, webhooks, vitals)
-    scrape = _exposition(settings, tallies, looked_up)
+    vitals = Vitals(reactor, tallies.event_loop_lag_seconds, {("webhooks", WEBHOOKS_NEARLY_FULL): webhooks.nearly_full})
+    linked = broker.link() is not None
+    scrape = _exposition(settings, tallies, looked_up(broker, subscribers, webhooks, vitals, linked=linked))
     api = Api(
         apps=apps,
         registry=registry,
@@ -279,12 +277,13 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     return node
 
 
-def _exposition(settings: Settings, tallies: Tallies, looked_up: Iterable[Gauge]) -> Callable[[], bytes]:
+def _exposition(settings: Settings, tallies: Tallies, figures: Iterable[Figure]) -> Callable[[], bytes]:
     """Make what writes all metrics."""
-    metrics = Metrics(tallies, looked_up)
+    metrics = Metrics([*figures, *counted(tallies)])
     if not settings.soketi_metrics:
         return exposition([metrics])
-    return exposition([metrics, SoketiMetrics(tallies, settings.websocket.port)], also_as=["soketi"])
+    as_soketi = Metrics(soketi.figures(tallies, settings.websocket.port), soketi.PREFIX)
+    return exposition([metrics, as_soketi], also_as=["soketi"])
 
 
 def _of_worker(address: Address) -> Address:

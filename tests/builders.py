@@ -29,6 +29,7 @@ from slanger.services.node import Node as NodeOfServices
 from slanger.services.registry import ChannelRegistry
 from slanger.services.subscribers import Subscribers
 from slanger.services.users import Users
+from slanger.tallies import Tallies
 
 KEY = "278d425bdf160c739803"
 SECRET = "7ad3773142a6692b25b8"
@@ -312,8 +313,9 @@ class MemoryNode:
         self.recorded = RecordedWebhooks()
         self.webhooks: IWebhooks = webhooks or self.recorded
         self.broker = broker(self.clock, EventCache(1800, 10**6))
+        self.tallies = Tallies()
         self.counts = SubscriptionCounts(self.broker, self.webhooks, self.clock)
-        self.registry = ChannelRegistry(self.broker, self.counts, self.webhooks)
+        self.registry = ChannelRegistry(self.broker, self.counts, self.webhooks, self.tallies)
         self.users = Users(self.broker, self.clock)
         self.node = NodeOfServices(self.registry, self.users, self.webhooks)
         self.broker.attach(self.node)
@@ -328,6 +330,7 @@ class MemoryNode:
             random_below=random_below or (lambda _below: next(count)),
             activity_timeout=120,
             verbose=verbose,
+            tallies=self.tallies,
         )
         self._services = (self.counts, self.registry, self.users, self.liveness, self.subscribers)
         for service in self._services:

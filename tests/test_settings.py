@@ -121,6 +121,11 @@ class DefaultTests(SettingsTestCase):
             pong_timeout=30,
             cache_ttl=1800,
             cache_bytes=64 * 1024 * 1024,
+            metrics=False,
+            metrics_host=None,
+            soketi_metrics=False,
+            log_format="text",
+            access_log=False,
             verbose=False,
             check=False,
         )

@@ -152,12 +152,12 @@ class Endpoint(Leaf):
         """Count a request that is answered."""
         tallies = self.api.tallies
         if call is None:
-            tallies.api_requests["", self.kind, str(reply.status)] += 1
-            return reply
-        meter = tallies.of(call.app)
-        meter.api_bytes_received += len(call.body)
-        meter.api_bytes_sent += len(reply.body)
-        tallies.api_requests[meter.app, self.kind, str(reply.status)] += 1
+            meter = tallies.nobody
+        else:
+            meter = tallies.of(call.app)
+            meter.api_bytes_received += len(call.body)
+            meter.api_bytes_sent += len(reply.body)
+        meter.requests[self.kind, reply.status] += 1
         return reply
 
     def _refuse(self, fault: Exception, request: SignedRequest) -> Reply:

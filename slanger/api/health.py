@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from slanger.api.authentication import SignedRequest
 from slanger.api.endpoint import Amiss, Answer, Api, Leaf, Reply, json_text, plain_text
 
-
 CUT_OFF = "cut off from Redis: this node and the others do not hear each other"
 
 

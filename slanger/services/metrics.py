@@ -9,18 +9,25 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import twisted
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric, UnknownMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    UnknownMetricFamily,
+)
 from prometheus_client.registry import Collector
 
+import twisted
 from slanger import __version__
 from slanger.interfaces import IBroker
 from slanger.services.subscribers import Subscribers
 from slanger.services.vitals import Vitals
 from slanger.services.webhooks import Webhooks
-from slanger.tallies import Histogram, Meter, Tallies
+from slanger.tallies import Histogram, Meter, Tallies, Tally
 
 PREFIX = "slanger_"
 
@@ -28,115 +35,146 @@ OF_NOBODY = ("messages_", "bytes_")
 """How those counts begin that go up for connections of no app, too: those that are refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
-    """Something that is looked up when somebody asks.
+Values = Mapping[tuple[str, ...], float]
+"""A number for each combination of labels."""
 
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A metric.
+
+    :param kind: ``gauge``, ``counter``, ``unknown`` or ``histogram``.
+    :param name: without prefix, and without the ``_total`` of a counter.
     :param text: what it is, in a sentence.
-    :param read: gives a number for each combination of labels.
+    :param read: gives its values, for each combination of labels.
     """
 
+    kind: str
     name: str
     text: str
     labels: Sequence[str]
-    read: Callable[[], Mapping[tuple[str, ...], float]]
+    read: Callable[[], Mapping[tuple[str, ...], float | Histogram]]
+
+    @property
+    def called(self) -> str:
+        """Give the name by which Prometheus knows it."""
+        return f"{PREFIX}{self.name}{'_total' * (self.kind == 'counter')}"
 
 
-def gauges(broker: IBroker, subscribers: Subscribers, webhooks: Webhooks, vitals: Vitals) -> Iterator[Gauge]:
-    """Give everything that is looked up in the parts of a node."""
+def looked_up(
+    broker: IBroker, subscribers: Subscribers, webhooks: Webhooks, vitals: Vitals, *, linked: bool
+) -> Iterator[Figure]:
+    """Give the metrics that nobody counts: they are looked up in the parts of a node.
 
-    def degraded() -> Mapping[tuple[str, ...], float]:
+    :param linked: whether the broker has a link.
+    """
+
+    def degraded() -> Values:
         codes = {code for code, _, _ in vitals.amiss()}
         codes |= {"cut_off"} if broker.cut_off_since() is not None else set()
         return {(code,): float(code in codes) for code in ("cut_off", *vitals.codes)}
 
-    yield Gauge(
-        "build_info",
-        "1; the labels say what is running.",
-        ("version", "python", "twisted"),
-        lambda: {(__version__, platform.python_version(), twisted.__version__): 1},
-    )
-    yield Gauge("degraded", "1 while this is a reason for which /health says degraded.", ("reason",), degraded)
-    yield Gauge(
-        "backlog_bytes",
-        "Bytes for clients that the kernel has not taken yet: in outboxes and in transports.",
-        ("app",),
-        lambda: _by_app(subscribers.backlogs()),
-    )
-    yield Gauge(
-        "webhook_events_waiting",
-        "Webhook events that are not sent yet.",
-        ("app",),
-        lambda: _by_app(webhooks.waiting()),
-    )
-    if broker.link() is None:
-        return
-    yield Gauge("broker_up", "1 while this node and the others hear each other.", (), _of(broker, "joined"))
-    yield Gauge(
-        "broker_since_timestamp_seconds", "When broker_up took its value, since 1970.", (), _of(broker, "since")
-    )
-    yield Gauge("broker_waiting_messages", "Messages for other nodes that wait for Redis.", (), _of(broker, "events"))
-    yield Gauge("broker_waiting_bytes", "Bytes of memory that these take.", (), _of(broker, "bytes"))
+    def build() -> Values:
+        return {(__version__, platform.python_version(), twisted.__version__): 1}
+
+    def backlog() -> Values:
+        return _by_app(subscribers.backlogs())
+
+    def waiting() -> Values:
+        return _by_app(webhooks.waiting())
+
+    def of_link(name: str) -> Callable[[], Values]:
+        return lambda: {(): float(getattr(broker.link(), name))}
+
+    yield Figure("gauge", "build_info", "1; the labels say what runs.", ("version", "python", "twisted"), build)
+    text = "1 while this is a reason for which /health says degraded."
+    yield Figure("gauge", "degraded", text, ("reason",), degraded)
+    text = "Bytes for clients that the kernel has not taken yet: in outboxes and in transports."
+    yield Figure("gauge", "backlog_bytes", text, ("app",), backlog)
+    yield Figure("gauge", "webhook_events_waiting", "Webhook events that are not sent yet.", ("app",), waiting)
+    if linked:
+        text = "1 while this node and the others hear each other; with Redis only."
+        yield Figure("gauge", "broker_up", text, (), of_link("joined"))
+        text = "When broker_up took its value, in seconds since 1970; with Redis only."
+        yield Figure("gauge", "broker_since_timestamp_seconds", text, (), of_link("since"))
+        text = "Messages for other nodes that wait for Redis; with Redis only."
+        yield Figure("gauge", "broker_waiting_messages", text, (), of_link("events"))
+        yield Figure("gauge", "broker_waiting_bytes", "Bytes of memory that these take.", (), of_link("bytes"))
+
+
+def counted(tallies: Tallies) -> Iterator[Figure]:
+    """Give the metrics that are counted: every meter, tally and histogram there is."""
+
+    def of_apps(name: str) -> Callable[[], Values]:
+        return lambda: {(each.app,): float(getattr(each, name)) for each in tallies.meters[1:]}
+
+    def of_all(name: str) -> Callable[[], Values]:
+        return lambda: {(each.app,): float(getattr(each, name)) for each in tallies.meters}
+
+    def channels() -> Values:
+        return {(each.app, kind): count for each in tallies.meters for kind, count in each.channels.items()}
+
+    def of_tally(tally: Tally) -> Callable[[], Values]:
+        return lambda: tally
+
+    def of_node(histogram: Histogram) -> Callable[[], Mapping[tuple[str, ...], Histogram]]:
+        return lambda: {(): histogram}
+
+    def requests() -> Values:
+        return {
+            (each.app, endpoint, str(status)): count
+            for each in tallies.meters
+            for (endpoint, status), count in each.requests.items()
+        }
+
+    def fan_out() -> Mapping[tuple[str, ...], Histogram]:
+        return {(each.app,): each.fan_out for each in tallies.meters[1:]}
+
+    def deliveries() -> Values:
+        return {(each.app,): each.fan_out.sum for each in tallies.meters[1:]}
+
+    for name, text in Meter.GAUGES.items():
+        yield Figure("gauge", name, text, ("app",), of_apps(name))
+    yield Figure("gauge", "channels", "Channels with subscribers on this node.", ("app", "kind"), channels)
+    for name, text in Meter.COUNTS.items():
+        read = of_all(name) if name.startswith(OF_NOBODY) else of_apps(name)
+        yield Figure("counter", name, text, ("app",), read)
+    text = "REST requests that were answered."
+    yield Figure("counter", "api_requests", text, ("app", "endpoint", "status"), requests)
+    yield Figure("counter", "deliveries", "Events given to subscribers of this node.", ("app",), deliveries)
+    yield Figure("histogram", "fan_out", tallies.nobody.fan_out.text, ("app",), fan_out)
+    for name, tally in tallies.all_tallies():
+        yield Figure("counter", name, tally.text, tally.labels, of_tally(tally))
+    for name, histogram in tallies.all_histograms():
+        yield Figure("histogram", name, histogram.text, (), of_node(histogram))
 
 
 class Metrics(Collector):
-    """All that a node counts, as families of Prometheus.
+    """Figures, as Prometheus's library takes them."""
 
-    :param looked_up: beside what is counted.
-    """
-
-    def __init__(self, tallies: Tallies, looked_up: Iterable[Gauge]) -> None:
-        self._tallies = tallies
-        self._looked_up = tuple(looked_up)
+    def __init__(self, figures: Iterable[Figure], prefix: str = PREFIX) -> None:
+        self._figures = tuple(figures)
+        self._prefix = prefix
 
     def collect(self) -> Iterator[Metric]:
-        """Give every family; those that have no value yet, too."""
-        meters = self._tallies.meters
-        for gauge in self._looked_up:
-            yield family_of(GaugeMetricFamily, gauge.name, gauge.text, gauge.labels, gauge.read())
-        for name, text in Meter.GAUGES.items():
-            yield family_of(GaugeMetricFamily, name, text, ("app",), _of_meters(meters[1:], name))
-        kinds = {(each.app, kind): float(count) for each in meters for kind, count in each.channels.items()}
-        yield family_of(
-            GaugeMetricFamily, "channels", "Channels with subscribers on this node.", ("app", "kind"), kinds
-        )
-        for name, text in Meter.COUNTS.items():
-            counting = meters if name.startswith(OF_NOBODY) else meters[1:]
-            yield family_of(CounterMetricFamily, name, text, ("app",), _of_meters(counting, name))
-        yield self._fan_out(meters)
-        deliveries = {(each.app,): each.fan_out.sum for each in meters[1:]}
-        text = "Events given to subscribers of this node."
-        yield family_of(CounterMetricFamily, "deliveries", text, ("app",), deliveries)
-        for name, tally in self._tallies.all_tallies():
-            yield family_of(CounterMetricFamily, name, tally.text, tally.labels, tally)
-        for name, histogram in self._tallies.all_histograms():
-            family = HistogramMetricFamily(PREFIX + name, histogram.text)
-            family.add_metric([], _buckets(histogram), histogram.sum)
+        """Give every family; those that have no value yet, too, and a zero where there is nothing to tell apart."""
+        for figure in self._figures:
+            family = _FAMILIES[figure.kind](self._prefix + figure.name, figure.text, labels=figure.labels)
+            values = figure.read() or ({} if figure.labels else {(): 0.0})
+            for labels, value in values.items():
+                if isinstance(value, Histogram):
+                    family.add_metric(labels, _buckets(value), value.sum)
+                else:
+                    family.add_metric(labels, float(value))
             yield family
 
-    def _fan_out(self, meters: Sequence[Meter]) -> Metric:
-        family = HistogramMetricFamily(PREFIX + "fan_out", meters[0].fan_out.text, labels=["app"])
-        for meter in meters[1:]:
-            family.add_metric([meter.app], _buckets(meter.fan_out), meter.fan_out.sum)
-        return family
 
-
-Family = type[GaugeMetricFamily] | type[CounterMetricFamily] | type[UnknownMetricFamily]
-
-
-def family_of(
-    kind: Family,
-    name: str,
-    text: str,
-    labels: Sequence[str],
-    values: Mapping[tuple[str, ...], float],
-    prefix: str = PREFIX,
-) -> Metric:
-    """Make a family of what there is; one without labels has a value from the start."""
-    family = kind(prefix + name, text, labels=labels)
-    for given, value in values.items() or ({(): 0.0}.items() if not labels else ()):
-        family.add_metric(given, float(value))
-    return family
+_FAMILIES: Mapping[str, Any] = {
+    "gauge": GaugeMetricFamily,
+    "counter": CounterMetricFamily,
+    "unknown": UnknownMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 
 
 def exposition(collectors: Iterable[Collector], also_as: Sequence[str] = ()) -> Callable[[], bytes]:
@@ -164,13 +202,5 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
     return buckets
 
 
-def _of_meters(meters: Iterable[Meter], name: str) -> Mapping[tuple[str, ...], float]:
-    return {(each.app,): float(getattr(each, name)) for each in meters}
-
-
-def _by_app(numbers: Mapping[str, int]) -> Mapping[tuple[str, ...], float]:
+def _by_app(numbers: Mapping[str, int]) -> Values:
     return {(app,): float(number) for app, number in numbers.items()}
-
-
-def _of(broker: IBroker, name: str) -> Callable[[], Mapping[tuple[str, ...], float]]:
-    return lambda: {(): float(getattr(broker.link(), name))}

@@ -169,7 +169,9 @@ class ChannelRegistry(Service):
         subscribers = self._table(app).on(channel)
         if subscribers:
             self._tallies.published()
-        meter.fan_out.observe(fan_out(message, subscribers, exclude))
+            meter.fan_out.observe(fan_out(message, subscribers, exclude))
+        else:
+            meter.fan_out.counts[0] += 1
         return meter
 
     def _count(self, app: App, channel: str, subscriptions: int, channels: int) -> None:

@@ -26,8 +26,8 @@ from slanger.protocol.errors import (
 )
 from slanger.protocol.messages import User
 from slanger.protocol.session import Session
-from slanger.services.liveness import Liveness
 from slanger.services.access import AccessLog
+from slanger.services.liveness import Liveness
 from slanger.services.trace import TracedConnected, TracedWire, log_refusal
 from slanger.tallies import Tallies
 

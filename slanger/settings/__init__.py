@@ -191,11 +191,13 @@ def _read_metrics_host(values: Values, ports: Sequence[Address]) -> Address | No
         raise StartupFault(f"{origin}: with workers it takes an address of the form HOST:PORT, not {text}")
     last = address.port + workers - 1
     if last > LARGEST_PORT:
-        raise StartupFault(f"{origin} {text}: {workers} workers need a port each, from this one on up to {LARGEST_PORT}")
+        raise StartupFault(
+            f"{origin} {text}: {workers} workers need a port each, from this one on up to {LARGEST_PORT}"
+        )
     for other in ports:
-        if address.endpoint is None and other.endpoint is None and address.port <= other.port <= last:
-            if other.host == address.host or ANY_HOST in (other.host, address.host):
-                raise StartupFault(f"{origin} {text}: {other.text} is in use for clients; metrics need other ports")
+        same_host = other.host == address.host or ANY_HOST in (other.host, address.host)
+        if address.endpoint is other.endpoint is None and same_host and address.port <= other.port <= last:
+            raise StartupFault(f"{origin} {text}: {other.text} is for clients; metrics need a port of their own")
     return address
 
 

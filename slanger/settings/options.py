@@ -162,7 +162,9 @@ SWITCHES = (
         name="metrics", of_app=False, help="Metrics for Prometheus at /metrics of the REST API, for whoever reaches it."
     ),
     Switch(name="soketi-metrics", of_app=False, help="Give metrics under the names of Soketi, too."),
-    Switch(name="access-log", of_app=False, help="Log a line for each REST request, and as a connection comes or goes."),
+    Switch(
+        name="access-log", of_app=False, help="Log a line for each REST request, and as a connection comes or goes."
+    ),
     Switch(name="check", of_app=False, help="Check the settings, say what they mean, and exit."),
     Switch(name="client-events", default=True, help="Let subscribers send events to each other."),
     Switch(name="watchlists", default=True, help="Tell users who of their watchlist is online."),

@@ -69,7 +69,7 @@ class Home(Protocol):
     closings: Deadlines[WebSocketConnection]
     message_bytes: int
     first_way: Way
-    nobody: IConnected
+    nobody: Nobody
 
     def name(self, transport: ITransport) -> str:
         """Name a client's address, for the log."""
@@ -86,13 +86,13 @@ class Nobody:
         self.meter = meter
 
     def receive(self, text: bytes) -> None:
-        pass
+        """Let it pass."""
 
     def heard(self) -> None:
-        pass
+        """Let it pass."""
 
     def gone(self, code: int) -> None:
-        pass
+        """Let it pass."""
 
 
 class _Ended:
@@ -130,7 +130,7 @@ class WebSocketConnection(TwistedProtocol):
         self.way = home.first_way
         self.outbox: Outbox | Nowhere = NOWHERE
         self.send: Callable[[Message], None] = NOWHERE.send
-        self._client = home.nobody
+        self._client: IConnected = home.nobody
 
     # From Twisted
 
