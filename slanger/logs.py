@@ -33,6 +33,9 @@ Line = Callable[[LogEvent], str | None]
 OWN = ("time", "level", "namespace", "event", "message", "exception", "traceback")
 """What each object of the JSON log may hold, beside the fields of its event."""
 
+OF_WORKER = {"tag", "line", "stream"}
+"""Members of events that pass on what another process says, as Twisted's `ProcessMonitor` makes them."""
+
 LEGACY = frozenset(("isError", "system", "failure", "why", "format", "printed", "text"))
 """Members of events that come from Twisted's older logging."""
 
@@ -95,7 +98,7 @@ def json_line(event: LogEvent, always: Mapping[str, object]) -> str | None:
 
     :param always: fields of every event.
     """
-    if "line" in event and event.get("log_namespace", "").startswith("twisted.runner.procmon") and _is_ours(event):
+    if OF_WORKER <= event.keys() and _is_ours(event):
         return f"{event['line']}\n"
     message, failure = message_of(event), event.get("log_failure")
     if not message and failure is None:

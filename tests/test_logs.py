@@ -173,7 +173,7 @@ class JsonTests(SynchronousTestCase):
         line = json_line(event("said", event="start"), {"worker": 1})
         assert line is not None
         from_worker = event(
-            "[{tag}] {line}", tag="worker 1", line=line[:-1], log_namespace="twisted.runner.procmon.ProcessMonitor"
+            "[{tag}] {line}", tag="worker 1", line=line[:-1], stream="stdout"
         )
         self.assertEqual(json_line(from_worker, {}), line)
         for other in ("Traceback", '{"time":1}', "[1]"):

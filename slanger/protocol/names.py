@@ -90,7 +90,11 @@ class ChannelKind(enum.Enum):
 
 def kind_of(channel: str) -> str:
     """Name a channel's kind for people: `public`, `private`, `encrypted`, `presence` or `inbox`."""
-    return "encrypted" if channel.startswith("private-encrypted-") else ChannelKind.of(channel).value
+    if channel.startswith("private-"):
+        return "encrypted" if channel.startswith("private-encrypted-") else "private"
+    if channel.startswith("presence-"):
+        return "presence"
+    return "inbox" if channel.startswith("#") else "public"
 
 
 def is_cache(channel: str) -> bool:

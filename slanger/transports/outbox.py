@@ -111,7 +111,7 @@ class Outbox:
 
     def join(self) -> None:
         """Make one frame of those that wait: they count as one."""
-        if self._frames:
+        if len(self._frames) > 1:
             self._frames = [b"".join(self._frames)]
 
     def flush(self) -> None:

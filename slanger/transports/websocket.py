@@ -106,9 +106,12 @@ class LongWay(WebSocketServerProtocol):
 
     def sendData(self, data: bytes, *args: Any, **options: Any) -> None:
         """Count what Autobahn sends by itself: answers to handshakes, and frames."""
-        meter = self.connection.outbox.meter
-        meter.bytes_sent += len(data)
-        meter.messages_sent += self.state != self.STATE_CONNECTING
+        if self.state == self.STATE_CONNECTING:  # nobody knows whose it is
+            self.factory.nobody.meter.bytes_sent += len(data)
+        else:
+            meter = self.connection.outbox.meter
+            meter.bytes_sent += len(data)
+            meter.messages_sent += 1
         super().sendData(data, *args, **options)
 
     def sendCloseFrame(self, code: int | None = None, *args: Any, **options: Any) -> None:
