@@ -149,6 +149,14 @@ def counted(tallies: Tallies) -> Iterator[Figure]:
         yield Figure("histogram", name, histogram.text, (), of_node(histogram))
 
 
+def described() -> Iterator[Figure]:
+    """Give every metric there is, for who wants to read of them; none of them can be read itself."""
+    nothing: Any = None
+    vitals = Vitals(nothing, Histogram("", ()), {})
+    yield from looked_up(nothing, nothing, nothing, vitals, linked=True)
+    yield from counted(Tallies())
+
+
 class Metrics(Collector):
     """Figures, as Prometheus's library takes them."""
 

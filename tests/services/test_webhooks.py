@@ -18,7 +18,8 @@ from slanger.domain.webhooks import KINDS, OWN_KINDS, Endpoint, Hook, Occurrence
 from slanger.interfaces import IWebhooks
 from slanger.services import webhooks as room
 from slanger.services.webhooks import Webhooks
-from tests.builders import Client, Json, MemoryNode, make_app, make_endpoint
+from slanger.tallies import Tallies
+from tests.builders import KEY, Client, Json, MemoryNode, make_app, make_endpoint
 
 HOOK, OTHER = "http://127.0.0.1/hook", "http://127.0.0.1/other"
 START = 1_700_000_000.0
