@@ -34,8 +34,6 @@ class IWire(Interface):
 
     peer: str = Attribute("The client's address, for the log.")
 
-    backlog: int = Attribute("Bytes that wait to be handed to the kernel.")
-
     def send(message: Message) -> None:
         """Send a text; those of one reactor turn leave together, in order. After a close they are dropped."""
 

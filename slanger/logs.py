@@ -98,7 +98,7 @@ def json_line(event: LogEvent, always: Mapping[str, object]) -> str | None:
 
     :param always: fields of every event.
     """
-    if OF_WORKER <= event.keys() and _is_ours(event):
+    if event.keys() >= OF_WORKER and _is_ours(event):
         return f"{event['line']}\n"
     message, failure = message_of(event), event.get("log_failure")
     if not message and failure is None:

@@ -247,7 +247,9 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     )
     vitals = Vitals(reactor, tallies.event_loop_lag_seconds, {("webhooks", WEBHOOKS_NEARLY_FULL): webhooks.nearly_full})
     linked = broker.link() is not None
-    scrape = _exposition(settings, tallies, looked_up(broker, subscribers, webhooks, vitals, linked=linked))
+    scrape = _exposition(
+        settings, tallies, looked_up(broker, websockets.turn.backlogs, webhooks, vitals, linked=linked)
+    )
     api = Api(
         apps=apps,
         registry=registry,

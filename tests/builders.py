@@ -128,7 +128,6 @@ class Wire:
     """A wire that keeps what it is given."""
 
     peer = "192.0.2.1:50000"
-    backlog = 0
 
     def __init__(self) -> None:
         self.messages: list[Message] = []

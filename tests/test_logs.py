@@ -172,9 +172,7 @@ class JsonTests(SynchronousTestCase):
         """JSON: what a worker wrote as an object is passed on as it is; anything else is wrapped."""
         line = json_line(event("said", event="start"), {"worker": 1})
         assert line is not None
-        from_worker = event(
-            "[{tag}] {line}", tag="worker 1", line=line[:-1], stream="stdout"
-        )
+        from_worker = event("[{tag}] {line}", tag="worker 1", line=line[:-1], stream="stdout")
         self.assertEqual(json_line(from_worker, {}), line)
         for other in ("Traceback", '{"time":1}', "[1]"):
             wrapped = self.read({**from_worker, "line": other})

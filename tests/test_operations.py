@@ -46,7 +46,7 @@ def selectors(expression: str) -> list[tuple[str, set[str]]]:
 
     def note(node: Any) -> None:
         if isinstance(node, promql_parser.VectorSelector):
-            found.append((node.name, {matcher.name for matcher in node.matchers.matchers}))
+            found.append((str(node.name), {matcher.name for matcher in node.matchers.matchers}))
 
     promql_parser.walk(promql_parser.parse(expression), note)
     return found

@@ -162,8 +162,10 @@ class MetricsTests(SettingsTestCase):
 
     def metrics(self, where: str | None, **given: str | bool) -> Address | None:
         """Read where they have a port of their own."""
-        address = {} if where is None else {"metrics-host": where}
-        return self.read({**address, **{name.replace("_", "-"): value for name, value in given.items()}}).metrics_host
+        options = {name.replace("_", "-"): value for name, value in given.items()}
+        if where is not None:
+            options["metrics-host"] = where
+        return self.read(options).metrics_host
 
     def test_addresses(self) -> None:
         """Metrics: an address of any kind, by default the port of Soketi's; without one there is none."""
@@ -184,13 +186,14 @@ class MetricsTests(SettingsTestCase):
 
     def test_workers(self) -> None:
         """Metrics: workers need a port each, so an endpoint, the API's port, or too few ports are faults."""
-        for words, given in (
+        faults: list[tuple[tuple[str, ...], dict[str, str | bool]]] = [
             (("HOST:PORT", "unix:/m"), {"metrics-host": "unix:/m", "workers": "2"}),
             (("--metrics:", "--metrics-host"), {"metrics": True, "workers": "2"}),
             (("--metrics:", "--metrics-host"), {"metrics": True, "reuse-port": True}),
             (("4565", "for clients"), {"metrics-host": ":4565", "workers": "3"}),
             (("2 workers", "65535"), {"metrics-host": ":65535", "workers": "2"}),
-        ):
+        ]
+        for words, given in faults:
             self.assert_fault(words, {**REQUIRED, **given})
         self.assertIsNotNone(self.metrics(":4565", workers="2"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -30,8 +32,7 @@ class HistogramTests(SynchronousTestCase):
         for value in values:
             histogram.observe(value)
         edges = (float("-inf"), *BOUNDS, float("inf"))
-        buckets = zip(edges[:-1], edges[1:], strict=True)
-        expected = [sum(low < value <= high for value in values) for low, high in buckets]
+        expected = [sum(low < value <= high for value in values) for low, high in pairwise(edges)]
         self.assertEqual((histogram.counts, histogram.sum), (expected, sum(values)))
 
 

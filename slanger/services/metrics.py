@@ -24,7 +24,6 @@ from prometheus_client.registry import Collector
 import twisted
 from slanger import __version__
 from slanger.interfaces import IBroker
-from slanger.services.subscribers import Subscribers
 from slanger.services.vitals import Vitals
 from slanger.services.webhooks import Webhooks
 from slanger.tallies import Histogram, Meter, Tallies, Tally
@@ -62,10 +61,11 @@ class Figure:
 
 
 def looked_up(
-    broker: IBroker, subscribers: Subscribers, webhooks: Webhooks, vitals: Vitals, *, linked: bool
+    broker: IBroker, backlogs: Callable[[], Mapping[str, int]], webhooks: Webhooks, vitals: Vitals, *, linked: bool
 ) -> Iterator[Figure]:
     """Give the metrics that nobody counts: they are looked up in the parts of a node.
 
+    :param backlogs: tell what waits for clients, by apps.
     :param linked: whether the broker has a link.
     """
 
@@ -78,7 +78,7 @@ def looked_up(
         return {(__version__, platform.python_version(), twisted.__version__): 1}
 
     def backlog() -> Values:
-        return _by_app(subscribers.backlogs())
+        return _by_app(backlogs())
 
     def waiting() -> Values:
         return _by_app(webhooks.waiting())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from msgspec import UNSET, UnsetType
 from twisted.application.service import Service
@@ -218,15 +218,6 @@ class Subscribers(Service):
     def __len__(self) -> int:
         """Count the connections."""
         return len(self._connected)
-
-    def backlogs(self) -> Mapping[str, int]:
-        """Count the bytes that wait for slow readers, by the apps' labels. It looks at each connection."""
-        waiting = dict.fromkeys({subscriber.app.label for subscriber in self._connected}, 0)
-        for subscriber in self._connected:
-            backlog = subscriber.wire.backlog
-            if backlog:
-                waiting[subscriber.app.label] += backlog
-        return waiting
 
     def stopService(self) -> None:
         """Send everybody away; they come back at once, to this server's successor or to another node."""

@@ -35,11 +35,6 @@ class TracedWire:
         self._wire = wire
         self.peer = wire.peer
 
-    @property
-    def backlog(self) -> int:
-        """Count the bytes that wait to be sent."""
-        return self._wire.backlog
-
     def send(self, message: Message) -> None:
         """Log a text, then send it."""
         _log.info("{peer} <- {text}", peer=self.peer, text=mask(message.text))

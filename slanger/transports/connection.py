@@ -215,11 +215,6 @@ class WebSocketConnection(TwistedProtocol):
     # IWire
 
     @property
-    def backlog(self) -> int:
-        """Count the bytes that wait to be sent."""
-        return self.outbox.backlog
-
-    @property
     def peer(self) -> str:
         """The client's address."""
         return self.home.name(self.transport)

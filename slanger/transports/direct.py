@@ -14,8 +14,8 @@ from typing import Any
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Server
 
-Write = Callable[[Any, bytes], object]
-"""Writes bytes to a transport."""
+Write = Callable[[Any, bytes], bool]
+"""Writes bytes to a transport; tells whether the kernel has them all, as far as is known."""
 
 
 def writer(transport: ITransport) -> Write:
@@ -31,12 +31,13 @@ def buffered(transport: Any) -> int:
     return waiting + sum(map(len, getattr(transport, "_appSendBuffer", ())))
 
 
-def write_ordinarily(transport: ITransport, data: bytes) -> None:
+def write_ordinarily(transport: ITransport, data: bytes) -> bool:
     """Leave it to the transport."""
     transport.write(data)
+    return False
 
 
-def write_directly(transport: Any, data: bytes) -> None:
+def write_directly(transport: Any, data: bytes) -> bool:
     """Write straight to the socket while the transport has nothing buffered, and through the transport otherwise.
 
     :param transport: a TCP connection of Twisted's. That nothing is buffered shows in `dataBuffer` and
@@ -44,10 +45,12 @@ def write_directly(transport: Any, data: bytes) -> None:
     """
     if transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting or not transport.connected:
         transport.write(data)
-        return
+        return False
     try:
         sent = transport.socket.send(data)
     except OSError:
         sent = 0  # full, or broken: the transport meets the same, and knows what to do
     if sent < len(data):
         transport.write(data[sent:])
+        return False
+    return True

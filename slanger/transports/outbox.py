@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Protocol
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime, ITransport
@@ -22,14 +24,16 @@ class Turn:
 
     :param clock: its next turn sends all of it.
     :param tallies: learn when that is done.
+    :ivar behind: the outboxes whose transports did not take everything at once, and maybe have not yet.
     """
 
-    __slots__ = ("_clock", "_outboxes", "tallies")
+    __slots__ = ("_clock", "_outboxes", "behind", "tallies")
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, tallies: Tallies | None = None) -> None:
         self._clock = clock
         self.tallies = tallies or Tallies()
+        self.behind: set[Outbox] = set()
         self._outboxes: list[Outbox] = []
 
     def add(self, outbox: Outbox) -> None:
@@ -37,6 +41,17 @@ class Turn:
         if not self._outboxes:
             self._clock.callLater(0, self._end)
         self._outboxes.append(outbox)
+
+    def backlogs(self) -> Mapping[str, int]:
+        """Count the bytes that wait, by the apps' labels."""
+        backlogs: Counter[str] = Counter()
+        for outbox in tuple(self.behind):
+            backlog = outbox.backlog
+            if backlog:
+                backlogs[outbox.meter.app] += backlog
+            else:
+                self.behind.discard(outbox)
+        return backlogs
 
     def _end(self) -> None:
         outboxes, self._outboxes = self._outboxes, []
@@ -142,6 +157,7 @@ class Outbox:
     def pauseProducing(self) -> None:
         """Learn that the transport's buffer is full."""
         self._paused = True
+        self._turn.behind.add(self)
         self._waiting = sum(map(len, self._frames))
 
     def resumeProducing(self) -> None:
@@ -152,6 +168,7 @@ class Outbox:
     def stopProducing(self) -> None:
         """Learn that the transport is gone."""
         self._closed = True
+        self._turn.behind.discard(self)
         self._frames.clear()
 
     def _send_all(self) -> None:
@@ -161,14 +178,14 @@ class Outbox:
             meter = self.meter
             meter.messages_sent += len(frames)
             meter.bytes_sent += len(data)
-            self._write(self._transport, data)
+            if not self._write(self._transport, data):
+                self._turn.behind.add(self)
 
 
 class Nowhere:
     """The outbox of a connection that has none: not yet open, or gone."""
 
     __slots__ = ("meter",)
-    backlog = 0
 
     def __init__(self) -> None:
         self.meter = Meter("")
