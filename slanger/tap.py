@@ -29,7 +29,7 @@ from slanger.domain.cache import EventCache
 from slanger.faults import StartupFault
 from slanger.logs import WithLog, observer_for
 from slanger.protocol.names import REQUEST_BODY_BYTES
-from slanger.services import soketi
+from slanger.services import process, soketi
 from slanger.services.access import AccessLog
 from slanger.services.counts import SubscriptionCounts
 from slanger.services.listening import Listening
@@ -281,11 +281,11 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
 
 def _exposition(settings: Settings, tallies: Tallies, figures: Iterable[Figure]) -> Callable[[], bytes]:
     """Make what writes all metrics."""
-    metrics = Metrics([*figures, *counted(tallies)])
-    if not settings.soketi_metrics:
-        return exposition([metrics])
-    as_soketi = Metrics(soketi.figures(tallies, settings.websocket.port), soketi.PREFIX)
-    return exposition([metrics, as_soketi], also_as=["soketi"])
+    collectors = [Metrics([*figures, *counted(tallies)]), Metrics(process.figures(), process.PREFIX)]
+    if settings.soketi_metrics:
+        collectors.append(Metrics(soketi.figures(tallies, settings.websocket.port), soketi.PREFIX))
+        collectors.append(Metrics(process.figures(), soketi.PREFIX + process.PREFIX))
+    return exposition(*collectors)
 
 
 def _of_worker(address: Address) -> Address:

@@ -9,6 +9,7 @@
 `webhooks`     what apps are told: queued, retried, bounded
 `posting`      the HTTP client under it
 `metrics`      what is counted, written for Prometheus
+`process`      what the kernel says of this process
 `soketi`       the same under Soketi's names
 `vitals`       how late the event loop is, and what else is amiss
 `access`       who came, asked and went, to the log

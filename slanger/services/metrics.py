@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -185,16 +185,11 @@ _FAMILIES: Mapping[str, Any] = {
 }
 
 
-def exposition(collectors: Iterable[Collector], also_as: Sequence[str] = ()) -> Callable[[], bytes]:
-    """Give what writes all metrics, those of the process and of Python included, in Prometheus's text format.
-
-    :param also_as: prefixes under which those of the process are given once more.
-    """
+def exposition(*collectors: Collector) -> Callable[[], bytes]:
+    """Give what writes all metrics, those of Python included, in Prometheus's text format."""
     registry = CollectorRegistry(auto_describe=False)
     for collector in collectors:
         registry.register(collector)
-    for namespace in ("", *also_as):
-        ProcessCollector(namespace, registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return lambda: generate_latest(registry)
