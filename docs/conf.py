@@ -8,6 +8,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 
 from slanger import __version__
+from slanger.services.metrics import described
 from slanger.settings import OPTIONS, SWITCHES
 
 project = "slanger"
@@ -40,6 +41,22 @@ class OptionTable(Directive):
         return parent.children
 
 
+class MetricTable(Directive):
+    """`.. slanger-metrics::` is the table of every metric, from the code that makes them."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write the table as text, and have it parsed."""
+        lines = [".. list-table::", "   :header-rows: 1", "", "   * - metric", "     - labels", "     - meaning"]
+        for figure in sorted(described(), key=lambda figure: figure.called):
+            labels = ", ".join(f"``{label}``" for label in figure.labels) or "none"
+            name, kind = f"``{figure.called}``", "" if figure.kind == "counter" else f" ({figure.kind})"
+            lines += [f"   * - {name}{kind}", f"     - {labels}", f"     - {figure.text}"]
+        parent = nodes.Element()
+        self.state.nested_parse(StringList(lines, "metrics"), self.content_offset, parent)
+        return parent.children
+
+
 def setup(app: Sphinx) -> None:
-    """Make the directive known."""
+    """Make the directives known."""
     app.add_directive("slanger-options", OptionTable)
+    app.add_directive("slanger-metrics", MetricTable)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from slanger.tallies import Tally
+from slanger.tallies import Tallies
 
 INTERVAL = 60
 """Seconds between two log lines of one kind."""
@@ -21,14 +21,15 @@ SHOWN = 500
 class Complaints:
     """Count faults by kind, and log the first of each kind, then one a minute with their number.
 
-    :param tally: counts them, by the label ``kind``.
+    :param tallies: count them, and whatever else those count who complain.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, tally: Tally) -> None:
+    def __init__(self, clock: IReactorTime, tallies: Tallies) -> None:
         self._clock = clock
-        self._tally = tally
+        self.tallies = tallies
+        self._tally = tallies.complaints
         self._logged_at: dict[str, float] = {}
 
     @property

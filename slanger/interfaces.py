@@ -15,6 +15,7 @@ concerns other nodes goes through the `IBroker`, which speaks back to this node 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -25,6 +26,7 @@ from slanger.domain.channels import Counts
 from slanger.domain.webhooks import Occurrence
 from slanger.protocol.errors import Code, ConnectionRefused, SubscriptionRefused
 from slanger.protocol.messages import Member, Message, User
+from slanger.tallies import Meter
 
 
 class IWire(Interface):
@@ -45,6 +47,8 @@ class IWire(Interface):
 
 class IConnected(Interface):
     """One connected client, as its transport sees it."""
+
+    meter: Meter = Attribute("Counts, for its app, what the transport carries.")
 
     def receive(text: bytes) -> None:
         """Take one message of the client."""
@@ -173,6 +177,21 @@ class INode(Interface):
         """Count this node's subscribers on a channel."""
 
 
+class Link(NamedTuple):
+    """How a node is linked to the others.
+
+    :param joined: whether they hear each other.
+    :param since: when that came about, in seconds of the clock.
+    :param events: that wait for the others.
+    :param bytes: of memory that these take.
+    """
+
+    joined: bool
+    since: float
+    events: int
+    bytes: int
+
+
 class IBroker(Interface):
     """What ties this node to its peers. It decides, once for the cluster, who is first in and who is last out.
 
@@ -232,6 +251,9 @@ class IBroker(Interface):
 
     def users(app: App, channel: str) -> Deferred[Sequence[str]]:
         """Answer `IRegistry.users`."""
+
+    def link() -> Link | None:
+        """Tell how the link to the others is; None where there is nobody to be linked to."""
 
     def cut_off_since() -> float | None:
         """Tell since when, in seconds of the clock, this node is cut off from its peers; None where it is not."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.application.service import IService, MultiService, Service
@@ -17,8 +18,9 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from slanger import __version__
-from slanger.api.endpoint import Api
+from slanger.api.endpoint import Amiss, Api
 from slanger.api.lean import LeanSite
+from slanger.api.site import MetricsSite
 from slanger.brokers.alone import Alone
 from slanger.brokers.redis.root import Root
 from slanger.certificates import read_certificate
@@ -26,18 +28,23 @@ from slanger.complaints import Complaints
 from slanger.domain.apps import Apps
 from slanger.domain.cache import EventCache
 from slanger.faults import StartupFault
+from slanger.logs import WithLog, observer_for
+from slanger.services import process, soketi
+from slanger.services.access import AccessLog
 from slanger.services.admission import Admission
 from slanger.services.counts import SubscriptionCounts
 from slanger.services.listening import Listening
 from slanger.services.liveness import Liveness
 from slanger.services.memory import Memory
+from slanger.services.metrics import Figure, Metrics, counted, exposition, looked_up
 from slanger.services.node import Node
 from slanger.services.posting import Poster
 from slanger.services.registry import ChannelRegistry
-from slanger.services.strain import Strain
+from slanger.services.strain import LITTLE_MEMORY, Strain
 from slanger.services.subscribers import Subscribers
 from slanger.services.users import Users
-from slanger.services.webhooks import Webhooks
+from slanger.services.vitals import Vitals
+from slanger.services.webhooks import WEBHOOKS_NEARLY_FULL, Webhooks
 from slanger.settings import (
     OPTIONS,
     SWITCHES,
@@ -167,9 +174,16 @@ class Greeting(Service):
     def privilegedStartService(self) -> None:
         """Print the banner."""
         super().privilegedStartService()
-        self._log.info("{banner}\nslanger {version}", banner=BANNER, version=__version__)
+        if self._settings.log_format == "text":
+            self._log.info(BANNER)
+        self._log.info("slanger {version} starts", event="start", version=__version__)
         if self._settings.redis is None:
-            self._log.info("This node is alone, as --redis-url none asks")
+            self._log.info("This node is alone, as --redis-url none asks", event="alone")
+
+    def stopService(self) -> None:
+        """Say that this was not an accident."""
+        super().stopService()
+        self._log.info("slanger {version} stops", event="stop", version=__version__)
 
 
 def makeService(options: Options) -> IService:
@@ -179,9 +193,13 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
-    if options.settings.workers > 1:
-        return _watch(options, reactor)
-    return assemble(options.settings, cast(IReactorTime, reactor), secrets.randbelow)
+    settings, number = options.settings, os.environ.get(TETHERED)
+    if settings.workers > 1:
+        service = _watch(options, reactor)
+    else:
+        service = assemble(settings, cast(IReactorTime, reactor), secrets.randbelow)
+    always = {} if number is None else {"worker": int(number)}
+    return WithLog(service, lambda: observer_for(settings.log_format, options.parent or {}, always))
 
 
 def _watch(options: Options, reactor: Any) -> MultiService:
@@ -203,11 +221,14 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     """
     apps, limits = Apps(settings.apps), settings.limits
     tallies = Tallies()
-    complaints = Complaints(reactor, tallies.complaints)
+    complaints = Complaints(reactor, tallies)
+    for app in settings.apps:
+        tallies.of(app)
+    access_log = AccessLog(reactor) if settings.access_log else None
     broker = _broker(settings, reactor, random_below, complaints)
-    webhooks = Webhooks(reactor, Poster(reactor), random.random)
+    webhooks = Webhooks(reactor, Poster(reactor), random.random, tallies)
     counts = SubscriptionCounts(broker, webhooks, reactor)
-    registry = ChannelRegistry(broker, counts, webhooks)
+    registry = ChannelRegistry(broker, counts, webhooks, tallies)
     users = Users(broker, reactor)
     broker.attach(Node(registry, users, webhooks))
     liveness = Liveness(reactor, settings.activity_timeout, settings.pong_timeout)
@@ -225,34 +246,66 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
         activity_timeout=settings.activity_timeout,
         tallies=tallies,
         verbose=settings.verbose,
+        access_log=access_log,
     )
     websockets = WebSocketFactory(
         subscribers, reactor, limits, tallies, complaints, limits.longest_message(settings.apps)
     )
+    watched = {("webhooks", WEBHOOKS_NEARLY_FULL): webhooks.nearly_full, ("memory", LITTLE_MEMORY): strain.__bool__}
+    vitals = Vitals(reactor, tallies.event_loop_lag_seconds, watched)
+    linked = broker.link() is not None
+    scrape = _exposition(
+        settings, tallies, looked_up(broker, websockets.turn.backlogs, webhooks, vitals, linked=linked)
+    )
     api = Api(
-        apps,
-        registry,
-        users,
-        reactor,
+        apps=apps,
+        registry=registry,
+        users=users,
+        clock=reactor,
         body_bytes=limits.longest_body(settings.apps),
         cut_off_since=broker.cut_off_since,
-        strained_since=lambda: strain.since,
         take_request=admission.take_request,
         limits=limits,
         cors=settings.cors_origins,
-        tallies=tallies,
         complain=complaints.failure,
+        amiss=lambda: [Amiss(*each) for each in vitals.amiss()],
+        tallies=tallies,
+        scrape=scrape if settings.metrics else None,
+        log_request=None if access_log is None else access_log.requested,
     )
     rest = LeanSite(api, reactor, writer)
     node = MultiService()
     memory = Memory(reactor, lambda: len(registry) + len(subscribers))
-    ports = _ports(settings, reactor, websockets, rest)
+    ports = [*_ports(settings, reactor, websockets, rest)]
+    if settings.metrics_host is not None:
+        address = _of_worker(settings.metrics_host)
+        endpoint = _endpoint(address, reactor, None, shared=False)
+        site = MetricsSite(replace(api, scrape=scrape), reactor)
+        ports.append(Listening(endpoint, site, "Slanger metrics", address.text))
     if IService.providedBy(broker):
         broker.setServiceParent(node)
     first = Tether(reactor) if TETHERED in os.environ else Greeting(settings)
-    for service in (first, webhooks, counts, registry, users, liveness, subscribers, memory, strain, *ports):
+    for service in (first, vitals, webhooks, counts, registry, users, liveness, subscribers, memory, strain, *ports):
         service.setServiceParent(node)
     return node
+
+
+def _exposition(settings: Settings, tallies: Tallies, figures: Iterable[Figure]) -> Callable[[], bytes]:
+    """Make what writes all metrics."""
+    collectors = [Metrics([*figures, *counted(tallies)]), Metrics(process.figures(), process.PREFIX)]
+    if settings.soketi_metrics:
+        collectors.append(Metrics(soketi.figures(tallies, settings.websocket.port), soketi.PREFIX))
+        collectors.append(Metrics(process.figures(), soketi.PREFIX + process.PREFIX))
+    return exposition(*collectors)
+
+
+def _of_worker(address: Address) -> Address:
+    """Give the address of this worker's metrics: the first has that of the settings, the second the next port."""
+    number = int(os.environ.get(TETHERED, "1"))
+    if number == 1:
+        return address
+    port = address.port + number - 1
+    return replace(address, port=port, text=f"{address.host}:{port}")
 
 
 def _broker(

@@ -319,14 +319,14 @@ class MemoryNode:
         self.recorded = RecordedWebhooks()
         self.webhooks: IWebhooks = webhooks or self.recorded
         self.broker = broker(self.clock, EventCache(1800, 10**6))
+        self.tallies = Tallies()
         self.counts = SubscriptionCounts(self.broker, self.webhooks, self.clock)
-        self.registry = ChannelRegistry(self.broker, self.counts, self.webhooks)
+        self.registry = ChannelRegistry(self.broker, self.counts, self.webhooks, self.tallies)
         self.users = Users(self.broker, self.clock)
         self.node = NodeOfServices(self.registry, self.users, self.webhooks)
         self.broker.attach(self.node)
         self.liveness = Liveness(self.clock, 120, 30)
-        self.tallies = Tallies()
-        self.complaints = Complaints(self.clock, self.tallies.complaints)
+        self.complaints = Complaints(self.clock, self.tallies)
         self.limits = limits
         self.admission = Admission(limits, self.clock)
         self.subscribers = Subscribers(

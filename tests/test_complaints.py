@@ -7,7 +7,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from slanger.complaints import INTERVAL, SHOWN, Complaints
-from slanger.tallies import Tally
+from slanger.tallies import Tallies
 
 
 class ComplaintsTests(SynchronousTestCase):
@@ -16,8 +16,9 @@ class ComplaintsTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Have nothing to complain of."""
         self.clock = Clock()
-        self.tally = Tally("Faults.", "kind")
-        self.complaints = Complaints(self.clock, self.tally)
+        tallies = Tallies()
+        self.tally = tallies.complaints
+        self.complaints = Complaints(self.clock, tallies)
 
     def complain(self, kind: str, text: str = "why", times: int = 1) -> list[str]:
         """Complain, and give what is logged."""

@@ -147,6 +147,11 @@ class DefaultTests(SettingsTestCase):
             cache_bytes=64 * 1024 * 1024,
             limits=Limits(),
             cors_origins=(),
+            metrics=False,
+            metrics_host=None,
+            soketi_metrics=False,
+            log_format="text",
+            access_log=False,
             verbose=False,
             check=False,
         )
@@ -168,6 +173,7 @@ class DefaultTests(SettingsTestCase):
         }
         known |= {"tls-cert", "tls-key", "tls-ports", "config", "termination-code", "webhook-url", "webhook-events"}
         known |= {*ALL_NUMBERS, "origins", "cors-origins"}
+        known |= {"metrics-host", "log-format"}
         self.assertEqual({option.name for option in OPTIONS}, known)
 
     def test_missing(self) -> None:
@@ -176,6 +182,52 @@ class DefaultTests(SettingsTestCase):
         self.assert_fault(("no secret", "--secret-file", "SLANGER_SECRET"), {"app-key": KEY})
         self.assertRaises(MissingOption, read_settings, {}, {})
         self.assertRaises(MissingOption, read_settings, {"app-key": KEY}, {"CREDENTIALS_DIRECTORY": "/nowhere"})
+
+
+class MetricsTests(SettingsTestCase):
+    """Where metrics are to be had."""
+
+    def metrics(self, where: str | None, **given: str | bool) -> Address | None:
+        """Read where they have a port of their own."""
+        options = {name.replace("_", "-"): value for name, value in given.items()}
+        if where is not None:
+            options["metrics-host"] = where
+        return self.read(options).metrics_host
+
+    def test_addresses(self) -> None:
+        """Metrics: an address of any kind, by default the port of Soketi's; without one there is none."""
+        self.assertIsNone(self.metrics(None))
+        for text, host, port in (("127.0.0.1", "127.0.0.1", 9601), (":7", "0.0.0.0", 7), ("[::1]:9", "::1", 9)):
+            address = self.metrics(text)
+            assert address is not None
+            self.assertEqual((address.host, address.port), (host, port))
+        address = self.metrics("unix:/run/metrics.sock")
+        assert address is not None
+        self.assertEqual(address.endpoint, "unix:/run/metrics.sock")
+
+    def test_own_port(self) -> None:
+        """Metrics: a port that clients use is a fault; the same number on another address is not."""
+        self.assert_fault(("--metrics-host :4567", "for clients"), {**REQUIRED, "metrics-host": ":4567"})
+        self.assert_fault(("127.0.0.1:8080", "for clients"), {**REQUIRED, "metrics-host": "127.0.0.1:8080"})
+        self.assertIsNotNone(self.metrics("127.0.0.1:4567", api_host="127.0.0.2:4567"))
+
+    def test_workers(self) -> None:
+        """Metrics: workers need a port each, so an endpoint, the API's port, or too few ports are faults."""
+        faults: list[tuple[tuple[str, ...], dict[str, str | bool]]] = [
+            (("HOST:PORT", "unix:/m"), {"metrics-host": "unix:/m", "workers": "2"}),
+            (("--metrics:", "--metrics-host"), {"metrics": True, "workers": "2"}),
+            (("--metrics:", "--metrics-host"), {"metrics": True, "reuse-port": True}),
+            (("4565", "for clients"), {"metrics-host": ":4565", "workers": "3"}),
+            (("2 workers", "65535"), {"metrics-host": ":65535", "workers": "2"}),
+        ]
+        for words, given in faults:
+            self.assert_fault(words, {**REQUIRED, **given})
+        self.assertIsNotNone(self.metrics(":4565", workers="2"))
+
+    def test_log_format(self) -> None:
+        """Log: text or json, and nothing else."""
+        self.assertEqual(self.read({"log-format": "json"}).log_format, "json")
+        self.assert_fault(("--log-format 'xml'", "text, json"), {**REQUIRED, "log-format": "xml"})
 
 
 class OrderTests(SettingsTestCase):

@@ -298,13 +298,17 @@ class GreetingTests(OptionsTestCase):
 
     def test_banner(self) -> None:
         """Start: the banner and the version come first."""
-        first = formatEvent(self.said()[0])
-        self.assertIn('"Y8888P"', first)
-        self.assertTrue(first.endswith(f"\nslanger {__version__}"), first)
+        banner, version, *_ = self.said()
+        self.assertIn('"Y8888P"', formatEvent(banner))
+        self.assertEqual((formatEvent(version), version["event"]), (f"slanger {__version__} starts", "start"))
+
+    def test_banner_in_json(self) -> None:
+        """Start: where machines read the log, there is no banner."""
+        self.assertEqual([event.get("event") for event in self.said("--log-format=json")], ["start"])
 
     def test_alone(self) -> None:
         """Start: a node that is alone on purpose says so."""
-        _, alone = self.said("-r", "none")
+        *_, alone = self.said("-r", "none")
         self.assertEqual(alone["log_level"].name, "info")
         self.assertIn("alone", formatEvent(alone))
 

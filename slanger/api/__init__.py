@@ -8,6 +8,8 @@
 `batch`           triggering several at once
 `channels`        what is occupied, and by how many
 `users`           who is present, and who has to go
+`health`          how the node is
+`metrics`         what it counts
 `site`            the tree of resources; twisted.web around it
 `lean`            the way of plain requests, without twisted.web
 ================  ====================================================================

@@ -62,10 +62,14 @@ def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: fl
     query = read_query(request.query)
     given = {key.lower(): value for key, value in reversed(query)}  # the first of each counts
     app = _app(given.get("auth_key"), app_id, apps)
-    _check_version(given.get("auth_version"))
-    _check_timestamp(given.get("auth_timestamp"), now)
-    _check_signature(request, query, app, _required(given.get("auth_signature"), "auth_signature"))
-    _check_body(request.body, given.get("body_md5"))
+    try:
+        _check_version(given.get("auth_version"))
+        _check_timestamp(given.get("auth_timestamp"), now)
+        _check_signature(request, query, app, _required(given.get("auth_signature"), "auth_signature"))
+        _check_body(request.body, given.get("body_md5"))
+    except Unauthorized as refusal:
+        refusal.app = app.label
+        raise
     return Call(app, query, request.body)
 
 
@@ -74,36 +78,37 @@ def _app(key: str | None, app_id: str | None, apps: Apps) -> App:
     if app is not None and (app_id is None or app.answers_to(app_id)):
         return app
     if app_id is not None and not apps.any_answers_to(app_id):
-        raise NotFound
+        raise NotFound(unproven="app")
     _required(key, "auth_key")
     if app is None:
-        raise BadRequest("Unknown auth_key")
-    raise NotFound
+        raise BadRequest("Unknown auth_key", "key")
+    raise NotFound(unproven="app")
 
 
 def _required(value: str | None, name: str) -> str:
     if not value:
-        raise Unauthorized(f"Missing parameter: {name}")
+        raise Unauthorized(f"Missing parameter: {name}", "missing")
     return value
 
 
 def _check_version(version: str | None) -> None:
     if not version:
-        raise Unauthorized("Version required")
+        raise Unauthorized("Version required", "version")
     if version != VERSION:
-        raise Unauthorized("Version not supported")
+        raise Unauthorized("Version not supported", "version")
 
 
 def _check_timestamp(text: str | None, now: float) -> None:
     """A signature is good for ten minutes, whichever clock is wrong."""
     if not text:
-        raise Unauthorized("Timestamp required")
+        raise Unauthorized("Timestamp required", "timestamp")
     if not (text.isascii() and text.isdigit() and len(text) <= 11):
-        raise Unauthorized("Timestamp invalid: expected the seconds since 1970 as an integer")
+        raise Unauthorized("Timestamp invalid: expected the seconds since 1970 as an integer", "timestamp")
     if abs(now - int(text)) >= AUTH_WINDOW:
         raise Unauthorized(
             f"Timestamp expired: Given timestamp ({_iso(int(text))})"
-            f" not within {AUTH_WINDOW}s of server time ({_iso(int(now))})"
+            f" not within {AUTH_WINDOW}s of server time ({_iso(int(now))})",
+            "timestamp",
         )
 
 
@@ -120,7 +125,8 @@ def _check_signature(request: SignedRequest, query: Pairs, app: App, signature: 
     expected = text.replace("\n", "\\n")
     raise Unauthorized(
         f'Invalid signature: you should have sent HmacSHA256Hex("{expected}", your_secret_key),'
-        f' but you sent "{signature}"'
+        f' but you sent "{signature}"',
+        "signature",
     )
 
 
@@ -136,9 +142,9 @@ def _check_body(body: bytes, digest: str | None) -> None:
     """A body needs its digest; a digest may come without a body (the Python SDK sends one with every GET)."""
     if digest is None:
         if body:
-            raise Unauthorized("Missing parameter: body_md5")
+            raise Unauthorized("Missing parameter: body_md5", "missing")
     elif not signing.same(signing.body_digest(body), digest):
-        raise Unauthorized("Invalid body_md5: it is not the MD5 of the body that was received")
+        raise Unauthorized("Invalid body_md5: it is not the MD5 of the body that was received", "body")
 
 
 def _iso(seconds: int) -> str:

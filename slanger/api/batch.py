@@ -32,6 +32,8 @@ _EXPECTED = {"batch": "an array of events, each with name, channel and data as s
 class BatchEvents(Endpoint):
     """`/apps/ID/batch_events`."""
 
+    kind = "batch_events"
+
     def post(self, call: Call) -> Answer | Awaitable[Answer]:
         """Send up to ten events, each to one channel. All are checked before the first is sent."""
         items = self._read(call)

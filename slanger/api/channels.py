@@ -14,6 +14,8 @@ from slanger.protocol.names import channel_fault, is_cache, is_presence
 class Channels(Endpoint):
     """`/apps/ID/channels`."""
 
+    kind = "channels"
+
     async def get(self, call: Call) -> Answer:
         """List the occupied channels."""
         prefix = first(call.query, "filter_by_prefix") or ""
@@ -29,6 +31,8 @@ class Channels(Endpoint):
 
 class Channel(Endpoint):
     """`/apps/ID/channels/NAME`."""
+
+    kind = "channel"
 
     def __init__(self, api: Api, app_id: str, channel: str) -> None:
         super().__init__(api, app_id)

@@ -6,9 +6,9 @@ channel beside it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, ClassVar, NamedTuple, cast
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
@@ -37,6 +37,19 @@ STATUSES = {**RESPONSES, 429: b"Too Many Requests"}
 """What statuses are called; twisted.web knows no newer ones."""
 
 
+class Amiss(NamedTuple):
+    """What is amiss with a node that serves.
+
+    :param code: names it for machines.
+    :param reason: says it to people.
+    :param since: in seconds of the clock.
+    """
+
+    code: str
+    reason: str
+    since: float
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """What endpoints work with.
@@ -44,12 +57,15 @@ class Api:
     :param clock: the time of day; signatures expire by it.
     :param body_bytes: bytes of one body, at most.
     :param cut_off_since: see `IBroker.cut_off_since`.
-    :param strained_since: tells since when there is too little memory, like `cut_off_since`.
     :param take_request: counts a request of an app; it raises `TooMany` where there were too many.
     :param limits: of headers and time-outs.
     :param cors: the origins of web pages that may ask and read answers; none by default, as signing takes the secret.
-    :param tallies: count what is refused.
     :param complain: logs the exception that is being handled, once in a while, under a few words that stay the same.
+    :param amiss: tells what else is amiss.
+    :param tallies: count requests, and what is refused.
+    :param scrape: writes all metrics; None where they are not to be had here.
+    :param log_request: learns of every request, where that is wanted: whose, its method and path, and the answer's
+        status and size.
     """
 
     apps: Apps
@@ -58,12 +74,14 @@ class Api:
     clock: IReactorTime
     body_bytes: int = REQUEST_BODY_BYTES
     cut_off_since: Callable[[], float | None] = lambda: None
-    strained_since: Callable[[], float | None] = lambda: None
     take_request: Callable[[App], None] = lambda _: None
     limits: Limits = field(default_factory=Limits)
     cors: tuple[str, ...] = ()
-    tallies: Tallies = field(default_factory=Tallies)
     complain: Callable[[str, str], None] = _log_failure
+    amiss: Callable[[], Iterable[Amiss]] = tuple
+    tallies: Tallies = field(default_factory=Tallies)
+    scrape: Callable[[], bytes] | None = None
+    log_request: Callable[[str, str, str, int, int], None] | None = None
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -103,10 +121,13 @@ class Endpoint(Leaf):
     """One path of one app. It keeps nothing of a request.
 
     :param app_id: as the path names it; None where it names none.
+    :cvar kind: names it in metrics.
 
     Subclasses have a method for each of HTTP's that they take, named like it. One that has nothing to wait for is a
     plain function, which costs least, `def post(self, call) -> Answer`; others are coroutines.
     """
+
+    kind: ClassVar[str]
 
     def __init__(self, api: Api, app_id: str | None) -> None:
         super().__init__()
@@ -121,14 +142,16 @@ class Endpoint(Leaf):
         method = self._methods.get("GET" if request.method == "HEAD" else request.method.upper())
         if method is None:
             allow = ", ".join(self._methods)
-            return plain_text(405, f"405 METHOD NOT ALLOWED: this path takes {allow}", allow)
+            return self._counted(None, plain_text(405, f"405 METHOD NOT ALLOWED: this path takes {allow}", allow))
+        call = None
         try:
-            answer = method(self._authenticate(request))
+            call = self._authenticate(request)
+            answer = method(call)
         except Exception as fault:
-            return self._refuse(fault, request)
+            return self._counted(call, self._refuse(fault, request))
         if isinstance(answer, dict):
-            return json_text(answer)
-        later = Deferred.fromCoroutine(self._later(answer, request))
+            return self._counted(call, json_text(answer))
+        later = Deferred.fromCoroutine(self._later(answer, request, call))
         reply = getattr(later, "result", None)
         return reply if isinstance(reply, Reply) else later
 
@@ -140,17 +163,31 @@ class Endpoint(Leaf):
         api.take_request(call.app)
         return call
 
-    async def _later(self, answer: Awaitable[Answer], request: SignedRequest) -> Reply:
+    async def _later(self, answer: Awaitable[Answer], request: SignedRequest, call: Call) -> Reply:
         try:
-            return json_text(await answer)
+            return self._counted(call, json_text(await answer))
         except CancelledError:
             raise
         except Exception as fault:
-            return self._refuse(fault, request)
+            return self._counted(call, self._refuse(fault, request))
+
+    def _counted(self, call: Call | None, reply: Reply) -> Reply:
+        """Count a request that is answered."""
+        tallies = self.api.tallies
+        if call is None:
+            meter = tallies.nobody
+        else:
+            meter = tallies.of(call.app)
+            meter.api_bytes_received += len(call.body)
+            meter.api_bytes_sent += len(reply.body)
+        meter.requests[self.kind, reply.status] += 1
+        return reply
 
     def _refuse(self, fault: Exception, request: SignedRequest) -> Reply:
         if isinstance(fault, RequestRefused):
             self.api.tallies.requests_refused[(str(fault.status),)] += 1
+            if fault.unproven:
+                self.api.tallies.auth_failures[fault.app, "api", fault.unproven] += 1
             return plain_text(fault.status, fault.message, retry_after=1 if isinstance(fault, TooMany) else 0)
         self.api.complain("answering a request failed", f"{request.method} {request.path!r}")
         return plain_text(500, "500 INTERNAL SERVER ERROR")

@@ -53,6 +53,8 @@ class Event(msgspec.Struct, frozen=True):
 class Events(Endpoint):
     """`/apps/ID/events`."""
 
+    kind = "events"
+
     def post(self, call: Call) -> Answer | Awaitable[Answer]:
         """Send one event to up to 100 channels."""
         event = read_event(call)
@@ -70,6 +72,8 @@ class ChannelEvents(Endpoint):
 
     It answered 202 then; SDKs take only 200 for success.
     """
+
+    kind = "channel_events"
 
     def __init__(self, api: Api, app_id: str, channel: str) -> None:
         super().__init__(api, app_id)

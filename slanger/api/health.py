@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from slanger.api.authentication import SignedRequest
-from slanger.api.endpoint import Answer, Api, Leaf, Reply, json_text, plain_text
+from slanger.api.endpoint import Amiss, Answer, Api, Leaf, Reply, json_text, plain_text
+
+CUT_OFF = "cut off from Redis: this node and the others do not hear each other"
 
 
 class Health(Leaf):
@@ -23,13 +24,15 @@ class Health(Leaf):
         return json_text(self._state())
 
     def _state(self) -> Answer:
-        reasons = list(self._reasons())
-        return {"status": "degraded", "reasons": reasons} if reasons else {"status": "ok"}
+        amiss = list(self._api.amiss())
+        since = self._api.cut_off_since()
+        if since is not None:
+            amiss.insert(0, Amiss("cut_off", CUT_OFF, since))
+        if not amiss:
+            return {"status": "ok"}
+        return {"status": "degraded", "reasons": [_told(each) for each in amiss]}
 
-    def _reasons(self) -> Iterator[Answer]:
-        for reason, since in (
-            ("cut off from Redis: this node and the others do not hear each other", self._api.cut_off_since()),
-            ("too little memory: no client is let in until there is more", self._api.strained_since()),
-        ):
-            if since is not None:
-                yield {"reason": reason, "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")}
+
+def _told(amiss: Amiss) -> Answer:
+    since = datetime.fromtimestamp(amiss.since, UTC).isoformat(timespec="seconds")
+    return {"code": amiss.code, "reason": amiss.reason, "since": since}

@@ -27,7 +27,7 @@ from twisted.web.server import Request
 
 from slanger.api.authentication import SignedRequest
 from slanger.api.endpoint import STATUSES, Api, Reply, respond
-from slanger.api.site import ApiChannel, ApiSite
+from slanger.api.site import ApiChannel, ApiSite, host_of
 from slanger.domain.limits import Limits
 
 HEAD_BYTES = 2000
@@ -193,6 +193,9 @@ class LeanChannel(ApiChannel):
             if not self._unsent:
                 self.site.flush_later(self)
             self._unsent.append(_written(reply, self.site.reactor.seconds()))
+            if self.site.log_request is not None:
+                path, size = request.path, len(reply.body)
+                self.site.log_request(host_of(self.transport), request.method, path, reply.status, size)
             return True
         self.under_way = _UnderWay(reply)
         return False

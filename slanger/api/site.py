@@ -20,6 +20,7 @@ from slanger.api.channels import Channel, Channels
 from slanger.api.endpoint import STATUSES, Api, Leaf, Nowhere, plain_text, write
 from slanger.api.events import ChannelEvents, Events
 from slanger.api.health import Health
+from slanger.api.metrics import Metrics
 from slanger.api.users import ChannelUsers, TerminateConnections
 from slanger.deadlines import Deadlines
 from slanger.domain.limits import Limits
@@ -71,6 +72,8 @@ class Root(Resource):
                 return TerminateConnections(self._api, app_id, user_id)
             case ["health"]:
                 return Health(self._api)
+            case ["metrics"] if self._api.scrape is not None:
+                return Metrics(self._api.scrape)
             case ["users", user_id, "terminate_connections"]:  # the Python SDK leaves the app out
                 return TerminateConnections(self._api, None, user_id)
         return Nowhere()
@@ -224,6 +227,7 @@ class ApiSite(Site):
 
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
         self.body_bytes = api.body_bytes
+        self.log_request = api.log_request
         self.root = Root(api)
         self.cors = api.cors
         self.tallies = api.tallies
@@ -243,4 +247,28 @@ class ApiSite(Site):
         return [b"http/1.1"]
 
     def log(self, request: Request) -> None:  # type: ignore[override]
-        """Keep no access log."""
+        """Tell of a request that twisted.web has answered, where that is wanted; it keeps no log of its own."""
+        if self.log_request is not None:
+            method, path = request.method.decode("latin-1"), request.path.decode("latin-1")
+            self.log_request(host_of(request.transport), method, path, request.code, request.sentLength)
+
+
+class MetricsSite(ApiSite):
+    """The HTTP server of a port that is for metrics alone."""
+
+    def __init__(self, api: Api, reactor: IReactorTime) -> None:
+        super().__init__(api, reactor)
+        self.resource = _MetricsRoot(api)
+
+    def log(self, request: Request) -> None:  # type: ignore[override]
+        """Nobody wants to read of that."""
+
+
+class _MetricsRoot(Root):
+    def _find(self, path: str) -> Leaf:
+        return super()._find(path) if path in ("/metrics", "/health") else Nowhere()
+
+
+def host_of(transport: Any) -> str:
+    """Name where a connection comes from."""
+    return getattr(transport.getPeer(), "host", "unix")

@@ -11,6 +11,8 @@ from slanger.protocol.names import channel_fault, is_presence
 class ChannelUsers(Endpoint):
     """`/apps/ID/channels/NAME/users`."""
 
+    kind = "channel_users"
+
     def __init__(self, api: Api, app_id: str, channel: str) -> None:
         super().__init__(api, app_id)
         self._channel = channel
@@ -31,6 +33,8 @@ class ChannelUsers(Endpoint):
 
 class TerminateConnections(Endpoint):
     """`/apps/ID/users/USER/terminate_connections`."""
+
+    kind = "terminate_connections"
 
     def __init__(self, api: Api, app_id: str | None, user_id: str) -> None:
         super().__init__(api, app_id)

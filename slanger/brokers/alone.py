@@ -15,7 +15,7 @@ from slanger.domain.cache import CachedEvent, EventCache
 from slanger.domain.channels import Counts
 from slanger.domain.presence import Roster
 from slanger.domain.webhooks import Occurrence
-from slanger.interfaces import IBroker, INode
+from slanger.interfaces import IBroker, INode, Link
 from slanger.protocol import codec
 from slanger.protocol.errors import SubscriptionRefused
 from slanger.protocol.messages import Member, Message
@@ -120,6 +120,10 @@ class Alone:
     def users(self, app: App, channel: str) -> Deferred[Sequence[str]]:
         """Name the users on a presence channel."""
         return succeed([member.user_id for member in self._rosters.get((app.key, channel), ())])
+
+    def link(self) -> Link | None:
+        """There is nobody to be linked to."""
+        return None
 
     def cut_off_since(self) -> float | None:
         """There is nobody to be cut off from."""

@@ -53,6 +53,11 @@ class App(Rules):
         """Bytes of the largest REST request: a full batch, each byte escaped sixfold."""
         return ESCAPED * self.event_data_bytes * self.batch_events + AROUND
 
+    @property
+    def label(self) -> str:
+        """What tells it apart in metrics and logs: its id, or its key where it takes any id."""
+        return self.id or self.key
+
     def answers_to(self, app_id: str) -> bool:
         """Whether REST paths with this id mean this app."""
         return self.id is None or self.id == app_id

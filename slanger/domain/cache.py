@@ -62,6 +62,11 @@ class EventCache:
             return None
         return CachedEvent(entry.event, entry.data, entry.forgotten_at - now)
 
+    @property
+    def bytes(self) -> int:
+        """Count the bytes of memory that the events take."""
+        return self._bytes
+
     def __len__(self) -> int:
         return len(self._entries)
 

@@ -13,6 +13,19 @@ class Say(Struct, frozen=True):
     message: Message
 
 
+class Refuse(Say, frozen=True):
+    """Tell the client what was refused, and have it counted.
+
+    :param by: what it wanted: ``channel``, or ``user`` where it signs in.
+    :param reason: see `MessageRefused`.
+    :param unproven: see `MessageRefused`.
+    """
+
+    by: str
+    reason: str
+    unproven: str
+
+
 class Join(Struct, frozen=True):
     """Put the client on a channel; answer with `Session.joined` or `Session.refused`."""
 

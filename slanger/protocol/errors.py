@@ -68,7 +68,7 @@ class ConnectionRefused(PusherError):
     """The connection ends: `pusher:error` with the code, then a close frame with the same code.
 
     :param reason: why, in a word or two that stay the same, to be counted by.
-    :param app: the key of the app, where there is one.
+    :param app: the label of the app, where there is one.
     """
 
     def __init__(self, code: Code, message: str, reason: str, app: str = "") -> None:
@@ -83,12 +83,15 @@ class MessageRefused(PusherError):
 
     :param code: an event code such as `CLIENT_EVENT_RATE`; most refusals carry none.
     :param reason: why, in a word or two that stay the same, to be counted by; a limit has the name of its option.
+    :param unproven: what is wrong with the proof that the app has agreed, in a word: ``format``, ``key`` or
+        ``signature``; empty where it is something else that is wrong.
     """
 
-    def __init__(self, message: str, code: Code | None = None, reason: str = "invalid") -> None:
+    def __init__(self, message: str, code: Code | None = None, reason: str = "invalid", unproven: str = "") -> None:
         super().__init__(message)
         self.code = code
-        self.reason = reason
+        self.reason = "auth" if unproven else reason
+        self.unproven = unproven
 
 
 _REASONS = {"AuthError": "auth", "ServerError": "fault"}
@@ -104,18 +107,34 @@ class SubscriptionRefused(MessageRefused):
     """
 
     def __init__(
-        self, channel: str, message: str, kind: str = "AuthError", status: int = 401, reason: str = ""
+        self,
+        channel: str,
+        message: str,
+        kind: str = "AuthError",
+        status: int = 401,
+        reason: str = "",
+        unproven: str = "",
     ) -> None:
-        super().__init__(message, reason=reason or _REASONS.get(kind, "invalid"))
+        super().__init__(message, reason=reason or _REASONS.get(kind, "invalid"), unproven=unproven)
         self.channel = channel
         self.kind = kind
         self.status = status
 
 
 class RequestRefused(PusherError):
-    """A REST request is answered with a status and plain text."""
+    """A REST request is answered with a status and plain text.
+
+    :param unproven: what is wrong with its authentication, in a word, such as ``key``, ``timestamp`` or ``signature``;
+        empty where it is something else that is wrong.
+    :ivar app: the label of the app it is for, once that is known.
+    """
 
     status: ClassVar[int]
+    app = ""
+
+    def __init__(self, message: str, unproven: str = "") -> None:
+        super().__init__(message)
+        self.unproven = unproven
 
 
 class BadRequest(RequestRefused):
@@ -135,8 +154,8 @@ class NotFound(RequestRefused):
 
     status = 404
 
-    def __init__(self, message: str = "404 NOT FOUND") -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "404 NOT FOUND", unproven: str = "") -> None:
+        super().__init__(message, unproven)
 
 
 class TooLarge(RequestRefused):

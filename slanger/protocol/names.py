@@ -95,6 +95,15 @@ class ChannelKind(enum.Enum):
         return cls.PUBLIC
 
 
+def kind_of(channel: str) -> str:
+    """Name a channel's kind for people: `public`, `private`, `encrypted`, `presence` or `inbox`."""
+    if channel.startswith("private-"):
+        return "encrypted" if channel.startswith("private-encrypted-") else "private"
+    if channel.startswith("presence-"):
+        return "presence"
+    return "inbox" if channel.startswith("#") else "public"
+
+
 def is_cache(channel: str) -> bool:
     """Whether the channel remembers its last event ("Cache channels": four kinds)."""
     return channel.startswith(_CACHE_PREFIXES)

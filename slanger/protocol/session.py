@@ -28,7 +28,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from slanger.protocol import codec, names, signing
-from slanger.protocol.effects import Effect, Join, Leave, Say, SignInUser, SignOutUser, Whisper
+from slanger.protocol.effects import Effect, Join, Leave, Refuse, Say, SignInUser, SignOutUser, Whisper
 from slanger.protocol.errors import CLIENT_EVENT_RATE, WATCHLIST_LIMIT, MessageRefused, SubscriptionRefused
 from slanger.protocol.messages import (
     NOTHING,
@@ -65,24 +65,18 @@ class _Subscription(Struct):
     member: Member | None
 
 
-def _nobody_counts(_key: str, _reason: str) -> None:
-    pass
-
-
 class Session:
     """A connection's side of the protocol, from established to gone.
 
     :param rules: the app's key, secret, switches and limits.
     :param socket_id: the connection's id, two numbers joined by a dot.
-    :param count: told of each refusal: the key of the app, and `MessageRefused.reason`.
     """
 
-    __slots__ = ("_client_event_times", "_count", "_subscriptions", "_user", "rules", "socket_id")
+    __slots__ = ("_client_event_times", "_subscriptions", "_user", "rules", "socket_id")
 
-    def __init__(self, rules: Rules, socket_id: str, count: Callable[[str, str], None] = _nobody_counts) -> None:
+    def __init__(self, rules: Rules, socket_id: str) -> None:
         self.rules = rules
         self.socket_id = socket_id
-        self._count = count
         self._subscriptions: dict[str, _Subscription] = {}
         self._client_event_times: deque[float] | None = None
         self._user: User | None = None
@@ -115,8 +109,7 @@ class Session:
         except SubscriptionRefused as refusal:
             return self._tell_channel(refusal)
         except MessageRefused as refusal:
-            self._count(self.rules.key, refusal.reason)
-            return (Say(codec.error(refusal.message, refusal.code)),)
+            return (_refuse(refusal, "user"),)
 
     def joined(self, channel: str, data: str = NOTHING) -> Iterable[Effect]:
         """Hear that a `Join` was carried out; `data` is the roster on a presence channel."""
@@ -246,14 +239,17 @@ class Session:
             raise SubscriptionRefused(
                 wanted.channel,
                 f"Auth value for subscription to {wanted.channel} is invalid: should be of format 'key:signature'",
+                unproven="format",
             )
         if not signing.same(self.rules.key, key):
-            raise SubscriptionRefused(wanted.channel, f"Invalid key in subscription auth data: '{shown(key)}'")
+            text = f"Invalid key in subscription auth data: '{shown(key)}'"
+            raise SubscriptionRefused(wanted.channel, text, unproven="key")
         to_sign = signing.channel_string(self.socket_id, wanted.channel, wanted.channel_data)
         if not signing.verify(self.rules.secret, to_sign, signature):
             raise SubscriptionRefused(
                 wanted.channel,
                 f"Invalid signature: Expected HMAC SHA256 hex digest of {shown(to_sign)}, but got {shown(signature)}",
+                unproven="signature",
             )
 
     def _check_member(self, wanted: Subscribe) -> Member:
@@ -300,16 +296,16 @@ class Session:
         """Verify a sign-in ("Authenticating users"), then read who it is."""
         key, colon, signature = (wanted.auth or "").rpartition(":")
         if not colon:
-            raise MessageRefused("Invalid format: auth must have the format key:signature", reason="auth")
+            raise MessageRefused("Invalid format: auth must have the format key:signature", unproven="format")
         if not wanted.user_data:
             raise MessageRefused("Missing parameter: data.user_data")
         if not signing.same(self.rules.key, key):
-            raise MessageRefused(f"Invalid key in sign-in auth data: '{shown(key)}'", reason="auth")
+            raise MessageRefused(f"Invalid key in sign-in auth data: '{shown(key)}'", unproven="key")
         to_sign = signing.user_string(self.socket_id, wanted.user_data)
         if not signing.verify(self.rules.secret, to_sign, signature):
             raise MessageRefused(
                 f"Invalid signature: Expected HMAC SHA256 hex digest of {shown(to_sign)}, but got {shown(signature)}",
-                reason="auth",
+                unproven="signature",
             )
         return wanted.user_data, codec.read_user(wanted.user_data)
 
@@ -343,12 +339,15 @@ class Session:
 
     def _tell_channel(self, refusal: SubscriptionRefused) -> Iterable[Effect]:
         """Refuse a subscription in each form that some official client listens to."""
-        self._count(self.rules.key, refusal.reason)
-        yield Say(codec.error(refusal.message, refusal.code))
+        yield _refuse(refusal, "channel")
         if self.rules.subscription_errors:
             yield Say(codec.subscription_error(refusal))
         if self.rules.internal_subscription_errors:
             yield Say(codec.subscription_error(refusal, internal=True))
+
+
+def _refuse(refusal: MessageRefused, by: str) -> Refuse:
+    return Refuse(codec.error(refusal.message, refusal.code), by, refusal.reason, refusal.unproven)
 
 
 class _Outcome(Struct, frozen=True):

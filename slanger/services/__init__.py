@@ -8,6 +8,11 @@
 `counts`       how many are on a channel, told to those who are on it
 `webhooks`     what apps are told: queued, retried, bounded
 `posting`      the HTTP client under it
+`metrics`      what is counted, written for Prometheus
+`process`      what the kernel says of this process
+`soketi`       the same under Soketi's names
+`vitals`       how late the event loop is, and what else is amiss
+`access`       who came, asked and went, to the log
 `grace`        news of an end, held back
 `liveness`     who has been silent for too long
 `memory`       memory given back after many have gone

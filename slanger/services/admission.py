@@ -66,17 +66,17 @@ class Admission:
         self._check_node(app)
         if self._by_app[app.key] >= app.connections:
             raise ConnectionRefused(
-                OVER_QUOTA, f"App has as many connections as it may have ({app.connections})", "connections", app.key
+                OVER_QUOTA, f"App has as many connections as it may have ({app.connections})", "connections", app.label
             )
         site = site_of(wire.address) if self._limits.address_connections < UNLIMITED else ""
         if site and self._by_site[site] >= self._limits.address_connections:
             raise ConnectionRefused(
-                OVER_CAPACITY, "Over capacity: too many connections from your address", "address_connections", app.key
+                OVER_CAPACITY, "Over capacity: too many connections from your address", "address_connections", app.label
             )
         per_second = self._limits.connects_per_second
         if per_second < UNLIMITED and not self._connects.take(per_second, self._clock.seconds()):
             text = "Over capacity: too many connect at once; come back soon"
-            raise ConnectionRefused(OVER_CAPACITY, text, "connects_per_second", app.key)
+            raise ConnectionRefused(OVER_CAPACITY, text, "connects_per_second", app.label)
         self._total += 1
         self._by_app[app.key] += 1
         if site:
@@ -102,9 +102,9 @@ class Admission:
 
     def _check_node(self, app: App) -> None:
         if self._strained():
-            raise ConnectionRefused(OVER_CAPACITY, "Over capacity: too little memory", "memory_bytes", app.key)
+            raise ConnectionRefused(OVER_CAPACITY, "Over capacity: too little memory", "memory_bytes", app.label)
         if self._total >= self._limits.node_connections:
-            raise ConnectionRefused(OVER_CAPACITY, "Over capacity: too many connections", "node_connections", app.key)
+            raise ConnectionRefused(OVER_CAPACITY, "Over capacity: too many connections", "node_connections", app.label)
 
 
 def site_of(address: str) -> str:
@@ -124,10 +124,10 @@ def _check_origin(app: App, origin: str | None) -> None:
     if origin is None:
         if app.require_origin:
             text = "Origin missing: this app is for web pages of certain origins alone"
-            raise ConnectionRefused(CONNECTION_UNAUTHORIZED, text, "origin", app.key)
+            raise ConnectionRefused(CONNECTION_UNAUTHORIZED, text, "origin", app.label)
     elif not is_allowed(origin, app.origins):
         text = f"Origin {origin[:SHOWN]} not allowed by this app"
-        raise ConnectionRefused(CONNECTION_UNAUTHORIZED, text, "origin", app.key)
+        raise ConnectionRefused(CONNECTION_UNAUTHORIZED, text, "origin", app.label)
 
 
 def _count_out(counts: Counter[str], what: str) -> None:

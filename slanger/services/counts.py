@@ -17,7 +17,7 @@ from slanger.protocol import codec
 from slanger.protocol.messages import Message
 from slanger.protocol.names import COUNT_INTERVAL, SMALL_CHANNEL, is_inbox, is_presence
 
-Send = Callable[[App, str, Message], None]
+Send = Callable[[App, str, Message], object]
 
 
 class SubscriptionCounts(Service):

@@ -8,8 +8,8 @@ from slanger.interfaces import ISubscriber
 from slanger.protocol.messages import Message
 
 
-def fan_out(message: Message, subscribers: Mapping[str, ISubscriber], exclude: str | None = None) -> None:
-    """Send one message to each subscriber, save the one with the excluded socket id.
+def fan_out(message: Message, subscribers: Mapping[str, ISubscriber], exclude: str | None = None) -> int:
+    """Send one message to each subscriber, save the one with the excluded socket id; give their number.
 
     Nothing is encoded, logged or scheduled per recipient: the message is finished, and each wire keeps what it is
     given until the reactor turn ends, so no subscriber can come or go while this runs.
@@ -18,6 +18,7 @@ def fan_out(message: Message, subscribers: Mapping[str, ISubscriber], exclude: s
         for socket_id, subscriber in subscribers.items():
             if socket_id != exclude:
                 subscriber.send(message)
-    else:
-        for subscriber in subscribers.values():
-            subscriber.send(message)
+        return len(subscribers) - 1
+    for subscriber in subscribers.values():
+        subscriber.send(message)
+    return len(subscribers)

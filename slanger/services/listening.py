@@ -49,7 +49,7 @@ class Listening(Service):
 
     def _listens(self, port: IListeningPort) -> None:
         self._port = port
-        self._log.info("{what} listening on {where}", what=self.name, where=self._where)
+        self._log.info("{what} listening on {where}", event="listening", what=self.name, where=self._where)
 
     def _fault(self, cause: BaseException | None) -> StartupFault:
         reason = getattr(cause, "socketError", cause)

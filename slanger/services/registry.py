@@ -20,9 +20,10 @@ from slanger.interfaces import IBroker, IRegistry, ISubscriber, IWebhooks
 from slanger.protocol import codec
 from slanger.protocol.errors import SubscriptionRefused
 from slanger.protocol.messages import NOTHING, Member, Message
-from slanger.protocol.names import is_cache
+from slanger.protocol.names import is_cache, kind_of
 from slanger.services.counts import SubscriptionCounts
 from slanger.services.fanout import fan_out
+from slanger.tallies import Meter, Tallies
 
 RECALLS = 5
 """How often a channel that never falls silent is asked what it remembers, before the last answer is taken."""
@@ -44,16 +45,20 @@ class ChannelRegistry(Service):
     :param broker: decides for the cluster who is first in and last out.
     :param counts: tells subscribers how many they are.
     :param webhooks: told of client events.
+    :param tallies: count what is published, and who is on what.
     """
 
     name = "channel registry"
     _log = Logger()
 
-    def __init__(self, broker: IBroker, counts: SubscriptionCounts, webhooks: IWebhooks) -> None:
+    def __init__(
+        self, broker: IBroker, counts: SubscriptionCounts, webhooks: IWebhooks, tallies: Tallies | None = None
+    ) -> None:
         self._broker = broker
         self._counts = counts
         self._webhooks = webhooks
         self._channels: defaultdict[str, Channels[ISubscriber]] = defaultdict(Channels)
+        self._tallies = tallies or Tallies()
         self._joining: dict[tuple[str, str], _Ticket] = {}
         self._waiting: dict[tuple[str, str], list[_Ticket]] = {}
 
@@ -75,6 +80,7 @@ class ChannelRegistry(Service):
         self._joining.pop((socket_id, channel), None)
         was_on = socket_id in table.on(channel)
         was_last = table.remove(channel, socket_id)
+        self._count(app, channel, -was_on, -was_last)
         if member is not None:
             self._broker.leave(app, channel, member.user_id, socket_id)
         if was_last:
@@ -86,14 +92,16 @@ class ChannelRegistry(Service):
 
     def publish(self, app: App, channel: str, event: str, data: str, exclude: str | None) -> None:
         """Send an event of the app to a channel's subscribers everywhere: those of this node first."""
-        self._send(app, channel, codec.event(channel, event, data), exclude)
+        meter = self._send(app, channel, codec.event(channel, event, data), exclude)
+        meter.api_events += 1
         if is_cache(channel):
             self._broker.remember(app, channel, event, data)
 
     def whisper(self, subscriber: ISubscriber, channel: str, event: str, data: str, user_id: str | None) -> None:
         """Send an event of a subscriber to the channel's other subscribers everywhere."""
         app, socket_id = subscriber.app, subscriber.socket_id
-        self._send(app, channel, codec.event(channel, event, data, user_id), socket_id)
+        meter = self._send(app, channel, codec.event(channel, event, data, user_id), socket_id)
+        meter.client_events += 1
         told = Occurrence(name="client_event", channel=channel, event=event, data=data, socket_id=socket_id)
         self._webhooks.tell(app, told if user_id is None else replace(told, user_id=user_id))
 
@@ -117,8 +125,7 @@ class ChannelRegistry(Service):
 
     def deliver(self, app: App, channel: str, message: Message, exclude: str | None) -> None:
         """Hand an event of another node to this node's subscribers; the text arrives ready."""
-        self._outdate(app, channel)
-        fan_out(message, self._channels[app.key].on(channel), exclude)
+        self._fan_out(app, channel, message, exclude).node_events += 1
 
     def member_added(self, app: App, channel: str, member: Member) -> None:
         """Tell this node's subscribers that a user came."""
@@ -146,13 +153,29 @@ class ChannelRegistry(Service):
 
     # Inside
 
-    def _send(self, app: App, channel: str, message: Message, exclude: str | None = None) -> None:
+    def _send(self, app: App, channel: str, message: Message, exclude: str | None = None) -> Meter:
+        meter = self._fan_out(app, channel, message, exclude)
+        self._broker.publish(app, channel, message, exclude)
+        return meter
+
+    def _fan_out(self, app: App, channel: str, message: Message, exclude: str | None) -> Meter:
         if self._waiting:
             self._outdate(app, channel)
+        meter = self._tallies.of(app)
         subscribers = self._channels[app.key].on(channel)
         if subscribers:
-            fan_out(message, subscribers, exclude)
-        self._broker.publish(app, channel, message, exclude)
+            self._tallies.published()
+            meter.fan_out.observe(fan_out(message, subscribers, exclude))
+        else:
+            meter.fan_out.counts[0] += 1
+        return meter
+
+    def _count(self, app: App, channel: str, subscriptions: int, channels: int) -> None:
+        """Count that there are so many more."""
+        meter = self._tallies.of(app)
+        meter.subscriptions += subscriptions
+        if channels:
+            meter.channels[kind_of(channel)] += channels
 
     async def _ask_and_admit(
         self, subscriber: ISubscriber, channel: str, member: Member | None, ticket: _Ticket
@@ -211,7 +234,9 @@ class ChannelRegistry(Service):
     def _admit(self, subscriber: ISubscriber, channel: str, data: str) -> None:
         """Add the subscriber and tell it so in one step: nothing is published in between."""
         app = subscriber.app
-        if self._channels[app.key].add(channel, subscriber.socket_id, subscriber):
+        first = self._channels[app.key].add(channel, subscriber.socket_id, subscriber)
+        self._count(app, channel, 1, first)
+        if first:
             self._broker.open(app, channel)
         else:
             self._broker.recount(app, channel)

@@ -17,6 +17,8 @@ from slanger.services.memory import trim
 INTERVAL = 1.0
 """Seconds between two looks."""
 
+LITTLE_MEMORY = "too little memory: no client is let in until there is more"
+
 RELIEVED = 0.95
 """Part of the limit below which it is better."""
 

@@ -13,8 +13,8 @@ from slanger.domain.apps import App, Apps
 from slanger.domain.limits import Limits
 from slanger.domain.webhooks import Occurrence
 from slanger.interfaces import IConnected, IRegistry, ISubscriber, ISubscribers, IUsers, IWebhooks, IWire
-from slanger.protocol import codec
-from slanger.protocol.effects import Effect, Join, Leave, Say, SignInUser, SignOutUser, Whisper
+from slanger.protocol import codec, errors
+from slanger.protocol.effects import Effect, Join, Leave, Refuse, Say, SignInUser, SignOutUser, Whisper
 from slanger.protocol.errors import (
     APP_NOT_FOUND,
     CONNECTION_UNAUTHORIZED,
@@ -27,13 +27,20 @@ from slanger.protocol.errors import (
 )
 from slanger.protocol.messages import User
 from slanger.protocol.session import Session, shown
+from slanger.services.access import AccessLog
 from slanger.services.admission import Admission
 from slanger.services.liveness import Liveness
 from slanger.services.trace import TracedConnected, TracedWire, log_refusal
-from slanger.tallies import Tallies, Tally
+from slanger.tallies import Tallies
 
 OLDEST_VERSION = 4
 """Protocol versions 1 to 3 named and ordered their messages otherwise; the documentation calls them unsupported."""
+
+CODES_OF_APPLICATIONS = 3000
+"""From here on, close codes mean what an application says (RFC 6455, 7.4.2). Those below are a dozen."""
+
+OURS = frozenset(code.number for code in vars(errors).values() if isinstance(code, Code))
+"""What they mean here."""
 
 SOCKET_ID_PART = 10**10
 """Each half of a socket id is random below this: unique in a cluster without asking anyone."""
@@ -46,15 +53,16 @@ class Subscriber:
     :param home: whom its session's wishes are passed to.
     """
 
-    __slots__ = ("_home", "_session", "app", "heard_at", "send", "socket_id", "wire")
+    __slots__ = ("_home", "_session", "app", "heard_at", "meter", "send", "socket_id", "wire")
 
     def __init__(self, app: App, socket_id: str, wire: IWire, home: Subscribers) -> None:
         self.app = app
+        self.meter = home.tallies.of(app)
         self.socket_id = socket_id
         self.wire = wire
         self.send = wire.send
         self.heard_at = home.clock.seconds()
-        self._session = Session(app, socket_id, home.count_refusal)
+        self._session = Session(app, socket_id)
         self._home = home
 
     @property
@@ -104,6 +112,9 @@ class Subscriber:
     def _perform(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
+                case Refuse(message, by, reason, unproven):
+                    self.send(message)
+                    self._home.count_refusal(self.app, by, reason, unproven)
                 case Say(message):
                     self.send(message)
                 case Join(channel, member):
@@ -130,9 +141,9 @@ class Subscribers(Service):
     :param admission: tells who may come in.
     :param random_below: gives a random integer below its argument; makes socket ids.
     :param activity_timeout: seconds, told to clients.
-    :param tallies: count who is refused, and what.
-    :ivar count_refusal: counts a message that was refused.
+    :param tallies: count who comes, who goes, and what is refused.
     :param verbose: whether every frame is logged.
+    :param access_log: learns who comes and goes, where that is wanted.
     """
 
     name = "subscribers"
@@ -151,6 +162,7 @@ class Subscribers(Service):
         tallies: Tallies,
         *,
         verbose: bool = False,
+        access_log: AccessLog | None = None,
     ) -> None:
         self.registry = registry
         self.users = users
@@ -159,11 +171,11 @@ class Subscribers(Service):
         self._webhooks = webhooks
         self._liveness = liveness
         self._admission = admission
-        self._refused = tallies.connections_refused
-        self.count_refusal = _counter(tallies.messages_refused)
         self._random_below = random_below
         self._activity_timeout = activity_timeout
         self._verbose = verbose
+        self.tallies = tallies
+        self._access_log = access_log
         self._connected: dict[Subscriber, IDelayedCall | None] = {}
 
     def connect(self, wire: IWire, key: str, version: str | None, origin: str | None) -> IConnected:
@@ -182,15 +194,27 @@ class Subscribers(Service):
             deadline = self.clock.callLater(app.authorization_timeout, subscriber.unauthorized)
         self._connected[subscriber] = deadline
         self._liveness.watch(subscriber)
+        subscriber.meter.connections += 1
+        subscriber.meter.connections_opened += 1
         subscriber.send(codec.established(socket_id, self._activity_timeout))
+        if self._access_log is not None:
+            self._access_log.opened(wire, subscriber)
         self._tell("connection_opened", subscriber)
         return TracedConnected(subscriber, wire.peer) if self._verbose else subscriber
 
     def turned_away(self, wire: IWire, refusal: ConnectionRefused) -> None:
         """Count a client that was not let in; log it where every frame is logged."""
-        self._refused[refusal.app, refusal.reason] += 1
+        self.tallies.connections_refused[refusal.app, refusal.reason] += 1
         if self._verbose:
             log_refusal(wire.peer, refusal)
+        if self._access_log is not None:
+            self._access_log.refused(wire, refusal)
+
+    def count_refusal(self, app: App, by: str, reason: str, unproven: str) -> None:
+        """Count a message that was refused."""
+        self.tallies.messages_refused[app.label, reason] += 1
+        if unproven:
+            self.tallies.auth_failures[app.label, by, unproven] += 1
 
     def forget(self, subscriber: Subscriber, code: int) -> None:
         """Learn that a connection is lost."""
@@ -199,6 +223,10 @@ class Subscribers(Service):
             deadline.cancel()
         self._liveness.forget(subscriber)
         self._admission.let_go(subscriber.app, subscriber.wire)
+        subscriber.meter.connections -= 1
+        self.tallies.connections_closed[subscriber.app.label, _code(code)] += 1
+        if self._access_log is not None:
+            self._access_log.closed(subscriber, code)
         self._tell("connection_closed", subscriber, code=code)
 
     def apply(self, limits: Limits) -> None:
@@ -224,11 +252,9 @@ class Subscribers(Service):
         )
 
 
-def _counter(tally: Tally) -> Callable[[str, str], None]:
-    def count(*labels: str) -> None:
-        tally[labels] += 1
-
-    return count
+def _code(number: int) -> str:
+    """Write a close code for metrics: what clients make up is `other`."""
+    return str(number) if number < CODES_OF_APPLICATIONS or number in OURS else "other"
 
 
 def _check_version(version: str | None, app: App) -> None:
@@ -237,4 +263,4 @@ def _check_version(version: str | None, app: App) -> None:
         return
     if not (version.isascii() and version.isdigit() and int(version[:9]) >= OLDEST_VERSION):
         text = f"Unsupported protocol version {version[:20]!r}: this server speaks 4 to 7"
-        raise ConnectionRefused(UNSUPPORTED_VERSION, text, "version", app.key)
+        raise ConnectionRefused(UNSUPPORTED_VERSION, text, "version", app.label)

@@ -73,6 +73,7 @@ class TracedConnected:
         self._connected = connected
         self._peer = peer
         self.heard = connected.heard
+        self.meter = connected.meter
 
     def receive(self, text: bytes) -> None:
         """Log a text, then take it."""

@@ -84,8 +84,11 @@ class Users(Service):
         """Tell watchers on this node that a user is offline, if he stays away."""
         self._grace.gone(
             (app.key, user_id),
-            lambda: fan_out(codec.watchlist(offline=[user_id]), self._table(app).watchers(user_id)),
+            lambda: self._tell_offline(app, user_id),
         )
+
+    def _tell_offline(self, app: App, user_id: str) -> None:
+        fan_out(codec.watchlist(offline=[user_id]), self._table(app).watchers(user_id))
 
     def _table(self, app: App) -> SignedInUsers[ISubscriber]:
         table = self._tables.get(app.key)

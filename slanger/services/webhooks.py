@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from twisted.application.service import Service
@@ -17,6 +17,7 @@ from slanger.domain.apps import App
 from slanger.domain.webhooks import Endpoint, Hook, Occurrence, make_hook
 from slanger.interfaces import IWebhooks
 from slanger.protocol.names import is_inbox
+from slanger.tallies import Tallies
 
 Post = Callable[[str, Hook], Deferred[int]]
 """Sends a hook to a URL; fires with the HTTP status, or fails where there was no answer."""
@@ -29,6 +30,11 @@ LONGEST_DELAY = 60
 
 QUEUE = 10_000
 """Events that may wait for one endpoint."""
+
+WEBHOOKS_NEARLY_FULL = "webhooks: an endpoint's queue is nearly full; what does not fit will be dropped"
+
+NEARLY_FULL = 0.8
+"""The part of that from which on the node is degraded."""
 
 BATCH = 100
 """Events in one request, where an endpoint takes several."""
@@ -46,11 +52,15 @@ class Webhooks(Service):
 
     :param post: sends a request.
     :param jitter: gives a random number from 0 to 1; it spreads retries.
+    :param tallies: count what becomes of events.
     """
 
     name = "webhooks"
 
-    def __init__(self, clock: IReactorTime, post: Post, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: IReactorTime, post: Post, jitter: Callable[[], float], tallies: Tallies | None = None
+    ) -> None:
+        self._tallies = tallies or Tallies()
         self._clock = clock
         self._post = post
         self._jitter = jitter
@@ -73,8 +83,20 @@ class Webhooks(Service):
                 place = (app.key, endpoint)
                 lane = self._lanes.get(place)
                 if lane is None:
-                    lane = self._lanes[place] = Lane(app, endpoint, self._clock, self._post, self._jitter)
+                    lane = Lane(app, endpoint, self._clock, self._post, self._jitter, self._tallies)
+                    self._lanes[place] = lane
                 lane.put(occurrence)
+
+    def waiting(self) -> Mapping[str, int]:
+        """Count the events that are not sent yet, by the apps' labels."""
+        waiting: Counter[str] = Counter()
+        for lane in self._lanes.values():
+            waiting[lane.app.label] += len(lane)
+        return waiting
+
+    def nearly_full(self) -> bool:
+        """Whether the queue of an endpoint will soon overflow, if nothing changes."""
+        return any(len(lane) >= NEARLY_FULL * QUEUE for lane in self._lanes.values())
 
 
 @dataclass(slots=True)
@@ -92,9 +114,16 @@ class Lane:
     _log = Logger()
 
     def __init__(
-        self, app: App, endpoint: Endpoint, clock: IReactorTime, post: Post, jitter: Callable[[], float]
+        self,
+        app: App,
+        endpoint: Endpoint,
+        clock: IReactorTime,
+        post: Post,
+        jitter: Callable[[], float],
+        tallies: Tallies,
     ) -> None:
-        self._app = app
+        self.app = app
+        self._tallies = tallies
         self._endpoint = endpoint
         self._clock = clock
         self._post = post
@@ -112,14 +141,19 @@ class Lane:
 
     def put(self, occurrence: Occurrence) -> None:
         """Queue an event; where the queue is full it is dropped, counted and logged."""
-        if len(self._events) + self._waiting_events >= QUEUE:
+        if len(self) >= QUEUE:
             self._drop(1, "its queue is full")
             return
+        self._count("queued", 1)
         self._events.append((self._clock.seconds(), occurrence))
         if not self._endpoint.batch:
             self._send_next()
         elif self._collecting is None:
             self._collecting = self._clock.callLater(BATCH_DELAY, self._collected)
+
+    def __len__(self) -> int:
+        """Count the events that are not sent yet."""
+        return len(self._events) + self._waiting_events
 
     def stop(self) -> None:
         """Send nothing more, and say what was left unsent."""
@@ -128,7 +162,7 @@ class Lane:
             self._collecting.cancel()
         for call in self._waiting.values():
             call.cancel()
-        unsent = len(self._events) + self._waiting_events
+        unsent = len(self)
         if unsent:
             self._log.warn("{unsent} webhook events for {url} were not sent", unsent=unsent, url=self._endpoint.shown)
         if self._lost:
@@ -155,7 +189,7 @@ class Lane:
         count = min(len(self._events), BATCH if self._endpoint.batch else 1)
         queued = [self._events.popleft() for _ in range(count)]
         self._waiting_events += count
-        app = self._app
+        app = self.app
         events = [occurrence for _, occurrence in queued]
         return _Attempt(make_hook(app.key, app.secret, self._endpoint, events, queued[0][0]))
 
@@ -174,7 +208,10 @@ class Lane:
         self._busy = False
         if isinstance(answer, int) and 200 <= answer < 300:
             self._waiting_events -= attempt.hook.events
+            self._tallies.webhook_requests[self.app.label, "ok"] += 1
+            self._count("sent", attempt.hook.events)
         else:
+            self._tallies.webhook_requests[self.app.label, "failed"] += 1
             self._try_again(attempt, f"HTTP {answer}" if isinstance(answer, int) else _words(answer))
         self._send_next()
 
@@ -195,7 +232,11 @@ class Lane:
 
     def _drop(self, events: int, why: str) -> None:
         self._lost += events
+        self._count("dropped", events)
         self._complain("{lost} webhook events for {url} were dropped so far: {why}", why=why)
+
+    def _count(self, outcome: str, events: int) -> None:
+        self._tallies.webhook_events[self.app.label, outcome] += events
 
     def _complain(self, text: str, why: str) -> None:
         """Log, but each kind of trouble only once in a while."""

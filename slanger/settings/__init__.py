@@ -15,7 +15,7 @@ default. The secret may also come from a file, or from systemd as the credential
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from slanger.domain.limits import Limits
 from slanger.domain.origins import ANY, origin_fault
 from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
 from slanger.faults import StartupFault
-from slanger.settings.addresses import Address, endpoint_string, read_address, with_tls
+from slanger.settings.addresses import ANY_HOST, LARGEST_PORT, Address, endpoint_string, read_address, with_tls
 from slanger.settings.explain import explain_app, explain_limits
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
 from slanger.settings.options import OPTIONS, SWITCHES
@@ -47,6 +47,11 @@ __all__ = [
 
 CREDENTIAL = "slanger-secret"
 """Name of the systemd credential (`LoadCredential=slanger-secret:FILE`) that holds the secret."""
+
+METRICS_PORT = 9601
+"""The port of Soketi's metrics, which Prometheus may know already."""
+
+LOG_FORMATS = ("text", "json")
 
 TERMINATION_CODES = ("4009", "4200")
 
@@ -72,6 +77,10 @@ class Settings:
     :param limits: what the node bears.
     :param cors_origins: of which web pages may read answers of the REST API.
     :param workers: processes on the same ports.
+    :param metrics: whether metrics are to be had of the REST API, too.
+    :param metrics_host: where they have a port of their own; None for nowhere. Of workers, the first has this one, the
+        second the next, and so on.
+    :param log_format: ``text`` or ``json``.
     :param check: whether to say what the settings mean, and no more.
     """
 
@@ -93,6 +102,11 @@ class Settings:
     cors_origins: tuple[str, ...]
     workers: int
     reuse_port: bool
+    metrics: bool
+    metrics_host: Address | None
+    soketi_metrics: bool
+    log_format: str
+    access_log: bool
     verbose: bool
     check: bool
 
@@ -102,6 +116,8 @@ class Settings:
         lines = [
             f"WebSockets on {self.websocket.text}{' with TLS' if self.websocket.tls else ''}",
             f"REST API on {self.api.text}{' with TLS' if self.api.tls else ''}",
+            *([f"metrics on {self.metrics_host.text}"] if self.metrics_host is not None else []),
+            *(["metrics on the REST API, for whoever reaches it"] if self.metrics else []),
             f"broker: {broker}",
             *([f"{self.workers} workers"] if self.workers > 1 else []),
             *explain_limits(self.limits),
@@ -159,6 +175,11 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         cors_origins=_read_origins(values, "cors-origins"),
         workers=workers,
         reuse_port=reuse_port,
+        metrics=values.switch("metrics"),
+        metrics_host=_read_metrics_host(values, (websocket, api)),
+        soketi_metrics=values.switch("soketi-metrics"),
+        log_format=values.choice("log-format", LOG_FORMATS),
+        access_log=values.switch("access-log"),
         verbose=values.switch("verbose"),
         check=values.switch("check"),
     )
@@ -175,6 +196,32 @@ def _read_origins(values: Values, name: str) -> tuple[str, ...]:
         if fault := origin_fault(origin):
             raise StartupFault(f"{values.origin(name)} {origin!r}: {fault}")
     return () if ANY in origins and name == "origins" else origins
+
+
+def _read_metrics_host(values: Values, ports: Sequence[Address]) -> Address | None:
+    """Read where metrics have a port of their own: each worker one of its own, as each counts for itself."""
+    text, workers = values.text("metrics-host"), values.number("workers")
+    if values.switch("metrics") and (workers > 1 or values.switch("reuse-port")):
+        raise StartupFault(
+            f"{values.origin('metrics')}: each worker counts for itself, and which of them a request to the shared port"
+            " meets is chance; give --metrics-host, and each has a port of its own"
+        )
+    if text is None:
+        return None
+    origin = values.origin("metrics-host")
+    address = read_address(origin, text, METRICS_PORT)
+    if workers > 1 and address.endpoint is not None:
+        raise StartupFault(f"{origin}: with workers it takes an address of the form HOST:PORT, not {text}")
+    last = address.port + workers - 1
+    if last > LARGEST_PORT:
+        raise StartupFault(
+            f"{origin} {text}: {workers} workers need a port each, from this one on up to {LARGEST_PORT}"
+        )
+    for other in ports:
+        same_host = other.host == address.host or ANY_HOST in (other.host, address.host)
+        if address.endpoint is other.endpoint is None and same_host and address.port <= other.port <= last:
+            raise StartupFault(f"{origin} {text}: {other.text} is for clients; metrics need a port of their own")
+    return address
 
 
 def _read_prefix(values: Values) -> str:

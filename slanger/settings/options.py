@@ -144,6 +144,11 @@ OPTIONS = (
         several=True,
         help="Origins of the web pages that may read answers of the REST API [none].",
     ),
+    Option(
+        name="metrics-host",
+        help="Metrics for Prometheus on a port of their own: HOST:PORT or a Twisted endpoint string [off].",
+    ),
+    Option(name="log-format", default="text", help="How the log is written: text, or json for an object per line."),
     Option(name="tls-cert", help="Certificate in PEM, with its chain: the ports speak TLS."),
     Option(name="tls-key", help="Private key of the certificate [in the certificate's file]."),
     Option(name="tls-ports", default="both", help="Which ports speak TLS: both, websocket or api."),
@@ -224,6 +229,13 @@ OPTIONS = (
 SWITCHES = (
     Switch(name="verbose", short="v", of_app=False, help="Log every frame in and out, auth strings masked."),
     Switch(name="reuse-port", of_app=False, help="Let other processes listen on the same ports (SO_REUSEPORT)."),
+    Switch(
+        name="metrics", of_app=False, help="Metrics for Prometheus at /metrics of the REST API, for whoever reaches it."
+    ),
+    Switch(name="soketi-metrics", of_app=False, help="Give metrics under the names of Soketi, too."),
+    Switch(
+        name="access-log", of_app=False, help="Log a line for each REST request, and as a connection comes or goes."
+    ),
     Switch(name="check", of_app=False, help="Check the settings, say what they mean, and exit."),
     Switch(name="client-events", default=True, help="Let subscribers send events to each other."),
     Switch(name="watchlists", default=True, help="Tell users who of their watchlist is online."),

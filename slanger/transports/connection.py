@@ -29,7 +29,7 @@ from slanger.protocol import codec
 from slanger.protocol.errors import OVER_CAPACITY, PATH_NOT_FOUND, Code, ConnectionRefused
 from slanger.protocol.messages import Message
 from slanger.protocol.names import UNLIMITED
-from slanger.tallies import Tally
+from slanger.tallies import Meter, Tally
 from slanger.transports import frames
 from slanger.transports.outbox import NOWHERE, Nowhere, Outbox, Turn
 
@@ -82,6 +82,7 @@ class Home(Protocol):
     first_way: Way
     complaints: Complaints
     cut: Tally
+    nobody: Nobody
 
     def seconds(self) -> float:
         """Tell the time."""
@@ -94,20 +95,20 @@ class Home(Protocol):
 
 
 @implementer(IConnected)
-class _Nobody:
+class Nobody:
     """The client of a connection that has none: not yet, no longer, or refused."""
 
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+
     def receive(self, text: bytes) -> None:
-        pass
+        """Let it pass."""
 
     def heard(self) -> None:
-        pass
+        """Let it pass."""
 
     def gone(self, code: int) -> None:
-        pass
-
-
-_NOBODY = _Nobody()
+        """Let it pass."""
 
 
 class _Ended:
@@ -146,7 +147,7 @@ class WebSocketConnection(TwistedProtocol):
         self.way = home.first_way
         self.outbox: Outbox | Nowhere = NOWHERE
         self.send: Callable[[Message], None] = NOWHERE.send
-        self._client: IConnected = _NOBODY
+        self._client: IConnected = home.nobody
         self.spare = PAID_AT_ONCE
         self._paid_until = -inf
 
@@ -166,6 +167,7 @@ class WebSocketConnection(TwistedProtocol):
         except Exception:
             self.home.complaints.failure("closing a connection after a fault", self.peer)
             self.transport.abortConnection()
+        self._client.meter.bytes_received += len(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Learn that the connection is lost."""
@@ -173,7 +175,7 @@ class WebSocketConnection(TwistedProtocol):
         self.home.closings.end(self)
         self.way.lost(self, reason)
         self.way = ENDED
-        client, self._client = self._client, _NOBODY
+        client, self._client = self._client, self.home.nobody
         self.outbox.stopProducing()
         self.outbox = NOWHERE
         self.send = NOWHERE.send
@@ -197,6 +199,8 @@ class WebSocketConnection(TwistedProtocol):
             self.outbox.put(answer)
         try:
             self._client = self.home.subscribers.connect(self, key_in(path), version, origin)
+            self.outbox.meter = self._client.meter
+            self.outbox.join()  # the answer to the handshake is no message
         except ConnectionRefused as refusal:
             self.home.subscribers.turned_away(self, refusal)
             self.send(codec.error(refusal.message, refusal.code))
@@ -206,6 +210,7 @@ class WebSocketConnection(TwistedProtocol):
 
     def receive(self, text: bytes) -> None:
         """Take one message."""
+        self._client.meter.messages_received += 1
         try:
             self._client.receive(text)
         except Exception:

@@ -24,8 +24,11 @@ def writer(transport: ITransport) -> Write:
 
 
 def buffered(transport: Any) -> int:
-    """Count the bytes that a transport of Twisted's holds; over TLS those that are encrypted already."""
-    return len(getattr(transport, "dataBuffer", b"")) + getattr(transport, "_tempDataLen", 0)
+    """Count the bytes that a transport has not handed to the kernel; 0 for one that does not tell."""
+    below = getattr(transport, "transport", transport)  # TLS stands before the connection
+    waiting: int = len(getattr(below, "dataBuffer", b"")) - getattr(below, "offset", 0)
+    waiting += getattr(below, "_tempDataLen", 0)
+    return waiting + sum(map(len, getattr(transport, "_appSendBuffer", ())))
 
 
 def write_ordinarily(transport: ITransport, data: bytes) -> None:

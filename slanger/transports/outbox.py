@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Protocol
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime, ITransport
@@ -10,6 +12,7 @@ from zope.interface import implementer
 
 from slanger.domain.limits import Limits
 from slanger.protocol.messages import Message
+from slanger.tallies import Meter, Tallies
 from slanger.transports.direct import buffered, writer
 from slanger.transports.frames import frame
 
@@ -22,16 +25,18 @@ class Turn:
 
     :param clock: its next turn sends all of it.
     :param limits: of the backlogs, each and all; they may change.
+    :param tallies: learn when that is done.
     :ivar backlog: bytes that wait for all slow readers together, with what their transports hold.
     """
 
-    __slots__ = ("_clock", "_outboxes", "backlog", "limits", "slow")
+    __slots__ = ("_clock", "_outboxes", "backlog", "limits", "slow", "tallies")
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, limits: Limits) -> None:
+    def __init__(self, clock: IReactorTime, limits: Limits, tallies: Tallies) -> None:
         self._clock = clock
         self._outboxes: list[Outbox] = []
         self.limits = limits
+        self.tallies = tallies
         self.backlog = 0
         self.slow: dict[Outbox, None] = {}
 
@@ -41,6 +46,13 @@ class Turn:
             self._clock.callLater(0, self._end)
         self._outboxes.append(outbox)
 
+    def backlogs(self) -> Mapping[str, int]:
+        """Count the bytes that wait for slow readers, by the apps' labels."""
+        backlogs: Counter[str] = Counter()
+        for outbox in self.slow:
+            backlogs[outbox.meter.app] += outbox.backlog()
+        return backlogs
+
     def _end(self) -> None:
         outboxes, self._outboxes = self._outboxes, []
         for outbox in outboxes:
@@ -48,6 +60,7 @@ class Turn:
                 outbox.flush()
             except Exception:
                 self._log.failure("sending to a connection failed")
+        self.tallies.sent()
         if self.backlog > self.limits.total_backlog_bytes:
             self._relieve()
 
@@ -74,6 +87,7 @@ class Outbox:
     `Limits.backlog_bytes` wait, or too much for all together, they are dropped and the owner is told, once.
 
     :param transport: where bytes go.
+    :ivar meter: counts them; that of nobody, until it is known whose they are.
     """
 
     __slots__ = (
@@ -87,6 +101,7 @@ class Outbox:
         "_turn",
         "_waiting",
         "_write",
+        "meter",
     )
 
     def __init__(self, transport: ITransport, turn: Turn, owner: Owner) -> None:
@@ -94,6 +109,7 @@ class Outbox:
         self._write = writer(transport)
         self._turn = turn
         self._owner = owner
+        self.meter = turn.tallies.nobody
         self._frames: list[bytes] = []
         self._due = False
         self._waiting = 0
@@ -121,6 +137,11 @@ class Outbox:
             self._due = True
             self._turn.add(self)
 
+    def join(self) -> None:
+        """Make one frame of those that wait: they count as one."""
+        if len(self._frames) > 1:
+            self._frames = [b"".join(self._frames)]
+
     def flush(self) -> None:
         """Send what there is. What a slow reader has not taken yet waits, unless it is too much."""
         self._due = False
@@ -135,6 +156,7 @@ class Outbox:
 
     def give_up(self) -> None:
         """Drop what waits: the client reads too slowly."""
+        self.meter.messages_dropped += len(self._frames)
         self._frames.clear()
         self._owner.overflowed()
 
@@ -179,13 +201,23 @@ class Outbox:
     def _send_all(self) -> None:
         if self._frames:
             frames, self._frames = self._frames, []
-            self._write(self._transport, frames[0] if len(frames) == 1 else b"".join(frames))
+            data = frames[0] if len(frames) == 1 else b"".join(frames)
+            meter = self.meter
+            meter.messages_sent += len(frames)
+            meter.bytes_sent += len(data)
+            self._write(self._transport, data)
 
 
 class Nowhere:
     """The outbox of a connection that has none: not yet open, or gone."""
 
-    __slots__ = ()
+    __slots__ = ("meter",)
+
+    def __init__(self) -> None:
+        self.meter = Meter("")
+
+    def join(self) -> None:
+        """Stay as it is."""
 
     def send(self, message: Message) -> None:
         """Drop it."""

@@ -24,7 +24,7 @@ from slanger.deadlines import Deadlines
 from slanger.domain.limits import MESSAGE_BYTES, Limits
 from slanger.interfaces import ISubscribers
 from slanger.tallies import Tallies
-from slanger.transports.connection import Stage, Way, WebSocketConnection
+from slanger.transports.connection import Nobody, Stage, Way, WebSocketConnection
 from slanger.transports.outbox import Turn
 from slanger.transports.refusals import VERSION, is_http, refusal
 from slanger.transports.short import OPENING
@@ -143,6 +143,16 @@ class LongWay(WebSocketServerProtocol):
         else:
             self.connection.hang_up()
 
+    def sendData(self, data: bytes, *args: Any, **options: Any) -> None:
+        """Count what Autobahn sends by itself: answers to handshakes, and frames."""
+        if self.state == self.STATE_CONNECTING:  # nobody knows whose it is
+            self.factory.nobody.meter.bytes_sent += len(data)
+        else:
+            meter = self.connection.outbox.meter
+            meter.bytes_sent += len(data)
+            meter.messages_sent += 1
+        super().sendData(data, *args, **options)
+
     def sendCloseFrame(self, code: int | None = None, *args: Any, **options: Any) -> None:
         """Send a close frame, be it Autobahn's own; what was joined for this turn leaves first, and nothing after."""
         was_open = self.state == self.STATE_OPEN
@@ -158,6 +168,7 @@ class WebSocketFactory(WebSocketServerFactory):
     """Makes the connections of one port.
 
     :param subscribers: lets clients in.
+    :param tallies: count what comes and goes.
     :param message_bytes: bytes of one message of a client, at most.
     :ivar cut: counts connections that are closed for what their clients do.
     """
@@ -181,7 +192,8 @@ class WebSocketFactory(WebSocketServerFactory):
         self.cut = tallies.connections_cut
         self.complaints = complaints
         self.seconds = reactor.seconds
-        self.turn = Turn(reactor, limits)
+        self.turn = Turn(reactor, limits, tallies)
+        self.nobody = Nobody(tallies.nobody)
         self.handshakes: Deadlines[WebSocketConnection] = Deadlines(
             reactor, limits.handshake_timeout, partial(self._drop, "handshake_timeout")
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from slanger.api.endpoint import Api
+from slanger.api.endpoint import Amiss, Api
 from slanger.api.lean import LeanSite
 from slanger.domain.apps import Apps
 from slanger.transports.direct import writer
@@ -19,12 +20,20 @@ class HealthTests(SynchronousTestCase):
     """How a node says that it is."""
 
     cut_off_since: float | None = None
+    amiss: Sequence[Amiss] = ()
 
     def ask(self, method: str = "GET") -> tuple[int, bytes]:
         """Ask, without any authentication."""
         app = make_app()
         node = MemoryNode(app)
-        api = Api(Apps([app]), node.registry, node.users, Clock(), cut_off_since=lambda: self.cut_off_since)
+        api = Api(
+            Apps([app]),
+            node.registry,
+            node.users,
+            Clock(),
+            cut_off_since=lambda: self.cut_off_since,
+            amiss=lambda: self.amiss,
+        )
         clock = Clock()
         connection = Connection(LeanSite(api, clock, writer), clock)
         connection.say(f"{method} /health HTTP/1.1\r\nHost: a\r\n\r\n".encode())
@@ -45,6 +54,19 @@ class HealthTests(SynchronousTestCase):
         (reason,) = told["reasons"]
         self.assertIn("Redis", reason["reason"])
         self.assertEqual(reason["since"], "2023-11-14T22:13:20+00:00")
+
+    def test_other_reasons(self) -> None:
+        """Health: whatever else is amiss is told after it, each with its code and since when."""
+        self.cut_off_since = 1_700_000_000.0
+        self.amiss = [Amiss("webhooks", "a queue is nearly full", 1_700_000_001.5)]
+        for since, codes in ((1_700_000_000.0, ["cut_off", "webhooks"]), (None, ["webhooks"])):
+            self.cut_off_since = since
+            status, body = self.ask()
+            told = json.loads(body)
+            self.assertEqual((status, told["status"]), (200, "degraded"))
+            self.assertEqual([reason["code"] for reason in told["reasons"]], codes)
+        expected = {"code": "webhooks", "reason": "a queue is nearly full", "since": "2023-11-14T22:13:21+00:00"}
+        self.assertEqual(told["reasons"], [expected])
 
     def test_method(self) -> None:
         """Health: nothing but GET is taken."""

@@ -47,7 +47,7 @@ class SizeTests(ApiTestCase):
         fits = request_bytes("GET", target, X=500 * "x")
         self.assert_answered(self.ask(fits), {"channels": {}})
         self.assert_refused(self.ask(request_bytes("GET", target, X=1000 * "x")), 400)
-        self.assert_refused(self.ask(request_bytes("GET", target, **{f"X{n}": 30 * "x" for n in range(40)})), 400)
+        self.assert_refused(self.ask(request_bytes("GET", target, b"", **{f"X{n}": 30 * "x" for n in range(40)})), 400)
 
     def test_event_name(self) -> None:
         """Event name: its length is a setting of the app."""
@@ -66,7 +66,7 @@ class CorsTests(ApiTestCase):
     def ask_from(self, origin: str, method: str = "GET", **headers: str) -> Response:
         """Ask as a browser does for a page."""
         target = signed_target(method, CHANNELS, timestamp=self.now)
-        return self.ask(request_bytes(method, target, Origin=origin, **headers))
+        return self.ask(request_bytes(method, target, b"", Origin=origin, **headers))
 
     def preflight(self, origin: str) -> Response:
         """Ask as a browser does before a POST."""

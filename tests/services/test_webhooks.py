@@ -18,7 +18,8 @@ from slanger.domain.webhooks import KINDS, OWN_KINDS, Endpoint, Hook, Occurrence
 from slanger.interfaces import IWebhooks
 from slanger.services import webhooks as room
 from slanger.services.webhooks import Webhooks
-from tests.builders import Client, Json, MemoryNode, make_app, make_endpoint
+from slanger.tallies import Tallies
+from tests.builders import KEY, Client, Json, MemoryNode, make_app, make_endpoint
 
 HOOK, OTHER = "http://127.0.0.1/hook", "http://127.0.0.1/other"
 START = 1_700_000_000.0
@@ -80,7 +81,8 @@ class WebhooksTestCase(SynchronousTestCase):
         self.clock.advance(START)
         self.post = Post(self.clock)
         self.app = make_app(webhooks=endpoints)
-        self.webhooks = Webhooks(self.clock, self.post, jitter)
+        self.tallies = Tallies()
+        self.webhooks = Webhooks(self.clock, self.post, jitter, self.tallies)
         self.webhooks.startService()
 
     def tell(self, name: str, channel: str = "news", **members: Any) -> None:
@@ -101,6 +103,35 @@ class WebhooksTestCase(SynchronousTestCase):
             for event in logs
             if event["log_level"] is LogLevel.warn and event["log_namespace"].startswith("slanger")
         ]
+
+
+class Counting(WebhooksTestCase):
+    """What is counted of webhooks, for metrics and health."""
+
+    def test_outcomes(self) -> None:
+        """Metrics: events are queued, then sent or dropped; requests succeed or fail; what waits is told, by app."""
+        self.patch(room, "QUEUE", 5)
+        self.post.answers[HOOK] = 500
+        self.tell_many(6)
+        self.assertEqual(self.webhooks.waiting(), {KEY: 5})
+        self.assertEqual(dict(self.tallies.webhook_events), {(KEY, "queued"): 5, (KEY, "dropped"): 1})
+        self.clock.advance(0)
+        self.assertGreater(self.tallies.webhook_requests[KEY, "failed"], 0)
+        self.post.answers[HOOK] = 200
+        self.clock.pump([1] * 10)
+        self.assertEqual(self.webhooks.waiting(), {KEY: 0})
+        self.assertEqual(dict(self.tallies.webhook_events), {(KEY, "queued"): 5, (KEY, "dropped"): 1, (KEY, "sent"): 5})
+        self.assertEqual(self.tallies.webhook_requests[KEY, "ok"], 5)
+
+    def test_nearly_full(self) -> None:
+        """Health: a queue that is nearly full is known, and one that has emptied again is not."""
+        self.patch(room, "QUEUE", 10)
+        del self.post.answers[HOOK]
+        self.tell_many(7)
+        self.assertFalse(self.webhooks.nearly_full())
+        self.tell_many(1)
+        self.assertTrue(self.webhooks.nearly_full())
+        self.webhooks.stopService()
 
 
 class Kinds(WebhooksTestCase):

@@ -20,7 +20,7 @@ from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol.errors import ConnectionRefused
 from slanger.protocol.messages import Message
 from slanger.protocol.names import UNLIMITED
-from slanger.tallies import Tallies
+from slanger.tallies import Meter, Tallies
 from slanger.transports.frames import frame
 from slanger.transports.short import OPENING
 from slanger.transports.websocket import LongWay, WebSocketFactory
@@ -38,6 +38,7 @@ class Echo:
 
     def __init__(self, wire: IWire) -> None:
         self._wire = wire
+        self.meter = Meter("")
 
     def receive(self, text: bytes) -> None:
         """Say it too."""
@@ -77,7 +78,7 @@ async def serve(reactor: Any, port: str, way: str = "short") -> None:
     """Echo until the process is ended."""
     tallies = Tallies()
     limits = Limits(messages_per_second=UNLIMITED, backlog_bytes=LARGEST)
-    complaints = Complaints(reactor, tallies.complaints)
+    complaints = Complaints(reactor, tallies)
     factory = WebSocketFactory(Echoes(), reactor, limits, tallies, complaints, LARGEST)
     factory.protocol = TakesBinary
     factory.first_way = WAYS[way]

@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 from slanger.domain.limits import MESSAGE_BYTES
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol.errors import PONG_NOT_RECEIVED, SHUTTING_DOWN, ConnectionRefused
+from slanger.tallies import Meter
 from slanger.transports.connection import INTERNAL_ERROR, WebSocketConnection
 from slanger.transports.frames import frame
 from slanger.transports.websocket import UNSUPPORTED_DATA
@@ -27,6 +28,7 @@ class Recorder:
 
     def __init__(self, failing: str = "") -> None:
         self.failing = failing
+        self.meter = Meter("")
         self.wires: list[IWire] = []
         self.received: list[bytes] = []
         self.signs_of_life = 0

@@ -10,6 +10,7 @@ from zope.interface.verify import verifyObject
 
 from slanger.domain.limits import MESSAGE_BYTES, Limits
 from slanger.protocol.names import UNLIMITED
+from slanger.tallies import Tallies
 from slanger.transports.outbox import Outbox, Turn
 from tests.builders import LIMITS
 from tests.transports.client import Transport, WebSocketTestCase, close_of
@@ -21,7 +22,7 @@ class OutboxTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Make an outbox."""
         self.clock = Clock()
-        self.turn = Turn(self.clock, LIMITS)
+        self.turn = Turn(self.clock, LIMITS, Tallies())
         self.overflows = 0
         self.transport = Transport()
         self.outbox = Outbox(self.transport, self.turn, self)

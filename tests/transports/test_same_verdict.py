@@ -13,7 +13,7 @@ from slanger.complaints import Complaints
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol.errors import SHUTTING_DOWN, UNSUPPORTED_VERSION, ConnectionRefused
 from slanger.protocol.messages import Message
-from slanger.tallies import Tallies
+from slanger.tallies import Meter, Tallies
 from slanger.transports.connection import Way
 from slanger.transports.frames import frame, read_frame
 from slanger.transports.short import OPENING
@@ -49,6 +49,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.notes: list[object] = []
+        self.meter = Meter("")
 
     def connect(self, wire: IWire, key: str, version: str | None, origin: str | None) -> IConnected:
         """Let a client in."""
@@ -86,7 +87,7 @@ class SameVerdictTests(SynchronousTestCase):
         """Send some bytes to a new connection; tell what was noted and answered, and how it ended."""
         clock, witness = Clock(), Witness()
         tallies = Tallies()
-        complaints = Complaints(clock, tallies.complaints)
+        complaints = Complaints(clock, tallies)
         factory = WebSocketFactory(witness, clock, LIMITS, tallies, complaints, message_bytes=LIMIT)
         factory.first_way = way
         client = Client(clock, factory, "/")

@@ -31,7 +31,7 @@ from slanger.domain.apps import App
 from slanger.domain.cache import CachedEvent, EventCache
 from slanger.domain.channels import Counts
 from slanger.domain.webhooks import Occurrence
-from slanger.interfaces import IBroker, INode
+from slanger.interfaces import IBroker, INode, Link
 from slanger.protocol.messages import Member, Message
 
 EVERY_NODE = "#nodes"
@@ -98,6 +98,7 @@ class RedisBroker(MultiService):
         self._misses = Misses(clock)
         self._joining: Deferred[None] | None = None
         self._cut_off_at: float | None = clock.seconds()
+        self._joined_at = 0.0
         self._said_so = False
 
     # The service
@@ -219,6 +220,12 @@ class RedisBroker(MultiService):
         self._holdings.flush()
         return self._queries.users(app, channel)
 
+    def link(self) -> Link:
+        """Tell how the link to the others is."""
+        cut_off_at = self._cut_off_at
+        since = self._joined_at if cut_off_at is None else cut_off_at
+        return Link(cut_off_at is None, since, len(self._outbound), self._outbound.bytes)
+
     def cut_off_since(self) -> float | None:
         """Tell since when this node is cut off from the others."""
         return self._cut_off_at
@@ -239,8 +246,12 @@ class RedisBroker(MultiService):
             self._joining = None
         if self._cut_off_at is None:
             self._cut_off_at = self._clock.seconds()
+            self.complaints.tallies.broker_cuts[()] += 1
             self._log.warn(
-                "cut off from Redis at {address}: {why}", address=self._address.text, why=self._links.trouble
+                "cut off from Redis at {address}: {why}",
+                event="cut_off",
+                address=self._address.text,
+                why=self._links.trouble,
             )
             self._said_so = True
         self._pause()
@@ -279,9 +290,12 @@ class RedisBroker(MultiService):
         self._queries.resume(commands)
         self._occurrences.resume(commands, self._lease.name)
         self._cut_off_at = None
+        self._joined_at = self._clock.seconds()
         self._said_so = False
         self._links.accepted()
-        self._log.info("joined Redis at {address} as {node}", address=self._address.text, node=self._lease.name)
+        self.complaints.tallies.broker_joins[()] += 1
+        address, node = self._address.text, self._lease.name
+        self._log.info("joined Redis at {address} as {node}", event="joined", address=address, node=node)
 
     def _not_joined(self, failure: Failure) -> None:
         if failure.check(CancelledError, LinkLost) is None:
@@ -302,6 +316,7 @@ class RedisBroker(MultiService):
             self._log.warn(
                 "This node is ALONE: it cannot reach Redis at {address} ({why}), so other nodes do not hear it. It"
                 " serves its own subscribers in full and keeps trying; --redis-url none says that this is meant",
+                event="alone",
                 address=self._address.text,
                 why=self._links.trouble,
             )

@@ -237,6 +237,7 @@ class Interest:
         channel = self._channels.get(topic)
         if channel is None:
             return
+        self._complaints.tallies.broker_messages["heard",] += 1
         try:
             at, before, said = envelope.read_arrival(payload, self._longest)
         except BadMessage as fault:
@@ -307,6 +308,7 @@ class Interest:
         ]
         wanted, go_on = msgspec.json.encode(known), b""
         while True:
+            self._complaints.tallies.replays[()] += 1
             answer = await commands.run(CATCH_UP, *self._root.arguments, app, PAGE, go_on, wanted)
             if ear is not self._ear or commands is not self._commands:
                 return
@@ -332,6 +334,7 @@ class Interest:
                     self._complaints.count("bad message", text)
                     channel.at = at
                     continue
+                self._complaints.tallies.replayed_messages[()] += 1
                 self._pass_on(channel, at, said)
 
     def _go_on(self, channel: Heard, last: int) -> None:

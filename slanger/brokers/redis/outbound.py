@@ -121,6 +121,11 @@ class Outbound:
             sending = self._commands.run(PUBLISH, *self._root.arguments, self._root.origin, *arguments)
             sending.addCallbacks(self._taken, _lost, callbackArgs=(self._round, batch))
 
+    @property
+    def bytes(self) -> int:
+        """Count the bytes of memory that this takes."""
+        return self._bytes
+
     def __len__(self) -> int:
         """Count what Redis has not taken yet."""
         return len(self._unsent) + len(self._unacknowledged)
@@ -142,6 +147,7 @@ class Outbound:
 
     def _taken(self, _: Any, of_round: int, batch: list[_Parcel]) -> None:
         if of_round == self._round:
+            self._complaints.tallies.broker_messages["sent",] += len(batch)
             for parcel in batch:
                 self._unacknowledged.popleft()
                 self._bytes -= parcel.size

@@ -69,7 +69,7 @@ class RedisTestCase(TestCase):
             cache_ttl=TTL,
             lease=LEASE,
             buffer_bytes=10_000_000,
-            complaints=Complaints(clock, Tallies().complaints),
+            complaints=Complaints(clock, Tallies()),
         )
         self.brokers.append(broker)
         return broker
