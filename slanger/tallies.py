@@ -26,3 +26,4 @@ class Tallies:
 
     def __init__(self) -> None:
         self.connections_refused = Tally("Connections that were not let in.", "app", "reason")
+        self.proxy_headers_refused = Tally("Connections of trusted proxies that began without a sound PROXY header.")

@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.application.service import IService, MultiService, Service
@@ -14,6 +15,7 @@ from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamS
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import Clock
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python import usage
 
 from slanger import __version__
@@ -46,7 +48,9 @@ from slanger.settings import (
     endpoint_string,
     read_settings,
 )
+from slanger.tallies import Tallies
 from slanger.transports.direct import writer
+from slanger.transports.proxied import ProxiedPort
 from slanger.transports.shared import SharedPort
 from slanger.transports.websocket import MESSAGE_BYTES, WebSocketFactory
 from slanger.workers import TETHERED, SharedPortEndpoint, Tether, Workers
@@ -199,6 +203,7 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     :param random_below: its entropy; makes socket ids.
     """
     apps = Apps(settings.apps)
+    tallies = Tallies()
     broker = _broker(settings, reactor, random_below)
     webhooks = Webhooks(reactor, Poster(reactor), random.random)
     counts = SubscriptionCounts(broker, webhooks, reactor)
@@ -218,13 +223,19 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
         verbose=settings.verbose,
     )
     websockets = WebSocketFactory(
-        subscribers, reactor, max(MESSAGE_BYTES, *(app.message_bytes for app in settings.apps))
+        subscribers,
+        reactor,
+        max(MESSAGE_BYTES, *(app.message_bytes for app in settings.apps)),
+        settings.trusted_proxies,
     )
     body_bytes = max(REQUEST_BODY_BYTES, *(app.body_bytes for app in settings.apps))
-    rest = LeanSite(Api(apps, registry, users, reactor, body_bytes, broker.cut_off_since), reactor, writer)
+    api = Api(
+        apps, registry, users, reactor, body_bytes, broker.cut_off_since, settings.trusted_proxies, settings.path_prefix
+    )
+    rest = LeanSite(api, reactor, writer)
     node = MultiService()
     memory = Memory(reactor, lambda: len(registry) + len(subscribers))
-    ports = _ports(settings, reactor, websockets, rest)
+    ports = _ports(settings, reactor, websockets, rest, tallies)
     if IService.providedBy(broker):
         broker.setServiceParent(node)
     first = Tether(reactor) if TETHERED in os.environ else Greeting(settings)
@@ -257,23 +268,30 @@ def _broker(settings: Settings, reactor: IReactorTime, random_below: Callable[[i
 
 
 def _ports(
-    settings: Settings, reactor: IReactorTime, websockets: IProtocolFactory, rest: IProtocolFactory
+    settings: Settings, reactor: IReactorTime, websockets: IProtocolFactory, rest: IProtocolFactory, tallies: Tallies
 ) -> Iterator[Listening]:
     """Open a port for each, or one for both."""
     certificate = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         certificate = read_certificate(settings.tls_cert, settings.tls_key)
 
-    def listening(what: str, address: Address, factory: IProtocolFactory) -> Listening:
+    def listening(what: str, address: Address, factory: IProtocolFactory, *, proxied: bool) -> Listening:
+        text = address.text
+        if proxied:  # the header comes before TLS
+            if certificate is not None and address.tls:
+                factory, address = TLSMemoryBIOFactory(certificate, False, factory), replace(address, tls=False)
+            factory = ProxiedPort(factory, settings.trusted_proxies, reactor, tallies.proxy_headers_refused)
         endpoint = _endpoint(address, reactor, certificate, shared=settings.reuse_port)
-        return Listening(endpoint, factory, what, address.text)
+        return Listening(endpoint, factory, what, text)
 
     if settings.websocket.same_place(settings.api):
-        shared = SharedPort(websockets, rest, reactor)
-        yield listening("Slanger WebSocket and API server", settings.websocket, shared)
+        both = SharedPort(websockets, rest, reactor, settings.path_prefix)
+        proxied = settings.proxied("websocket")
+        yield listening("Slanger WebSocket and API server", settings.websocket, both, proxied=proxied)
     else:
-        yield listening("Slanger WebSocket server", settings.websocket, websockets)
-        yield listening("Slanger API server", settings.api, rest)
+        proxied = settings.proxied("websocket")
+        yield listening("Slanger WebSocket server", settings.websocket, websockets, proxied=proxied)
+        yield listening("Slanger API server", settings.api, rest, proxied=settings.proxied("api"))
 
 
 def _endpoint(

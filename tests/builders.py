@@ -126,6 +126,7 @@ def error(message: str, code: int | None = None) -> Json:
 class Wire:
     """A wire that keeps what it is given."""
 
+    address = "192.0.2.1"
     peer = "192.0.2.1:50000"
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from slanger.brokers.redis.address import RedisAddress
 from slanger.domain.apps import App
 from slanger.faults import StartupFault
+from slanger.proxies import Proxies
 from slanger.settings import (
     OPTIONS,
     SWITCHES,
@@ -117,6 +118,9 @@ class DefaultTests(SettingsTestCase):
             reuse_port=False,
             tls_cert=None,
             tls_key=None,
+            trusted_proxies=Proxies(),
+            proxy_protocol="none",
+            path_prefix="",
             activity_timeout=120,
             pong_timeout=30,
             cache_ttl=1800,
@@ -141,6 +145,7 @@ class DefaultTests(SettingsTestCase):
             "redis-prefix",
         }
         known |= {"tls-cert", "tls-key", "tls-ports", "config", "termination-code", "webhook-url", "webhook-events"}
+        known |= {"trusted-proxies", "proxy-protocol", "path-prefix"}
         known |= {*NUMBERS}
         self.assertEqual({option.name for option in OPTIONS}, known)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
@@ -22,6 +22,10 @@ from slanger.domain.apps import Apps
 from slanger.interfaces import IRegistry, IUsers
 from slanger.protocol.errors import NotFound, RequestRefused, TooLarge
 from slanger.protocol.names import REQUEST_BODY_BYTES
+from slanger.proxies import HEADER, NOBODY, Proxies
+
+if TYPE_CHECKING:
+    from slanger.api.site import ApiChannel
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Api:
     :param clock: the time of day; signatures expire by it.
     :param body_bytes: bytes of one body, at most.
     :param cut_off_since: see `IBroker.cut_off_since`.
+    :param proxies: who is believed about the addresses of callers.
+    :param path_prefix: stands before the paths of some or all requests; empty, or begins with a slash and ends without.
     """
 
     apps: Apps
@@ -39,6 +45,8 @@ class Api:
     clock: IReactorTime
     body_bytes: int = REQUEST_BODY_BYTES
     cut_off_since: Callable[[], float | None] = lambda: None
+    proxies: Proxies = NOBODY
+    path_prefix: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -69,7 +77,9 @@ class Leaf(Resource):
     def render(self, request: Request) -> Any:
         """Answer a request of twisted.web."""
         body = cast(BinaryIO, request.content).read()
-        return respond(request, self.answer(SignedRequest.of(request.method, request.uri, body)))
+        forwarded = ",".join(request.requestHeaders.getRawHeaders(HEADER, []))
+        address = cast("ApiChannel", request.channel).caller(forwarded)
+        return respond(request, self.answer(SignedRequest.of(request.method, request.uri, body, address)))
 
 
 class Endpoint(Leaf):
@@ -111,7 +121,7 @@ class Endpoint(Leaf):
         api = self.api
         if len(request.body) > api.body_bytes:
             raise TooLarge(f"The body of this request exceeds the allowed maximum ({api.body_bytes} bytes)")
-        return authenticate(request, self._app_id, api.apps, api.clock.seconds())
+        return authenticate(request, self._app_id, api.apps, api.clock.seconds(), api.path_prefix)
 
     async def _later(self, answer: Awaitable[Answer], request: SignedRequest) -> Reply:
         try:
@@ -124,7 +134,12 @@ class Endpoint(Leaf):
     def _refuse(self, fault: Exception, request: SignedRequest) -> Reply:
         if isinstance(fault, RequestRefused):
             return plain_text(fault.status, fault.message)
-        self._log.failure("answering {method} {path} failed", method=request.method, path=request.path)
+        self._log.failure(
+            "answering {method} {path} of {address} failed",
+            method=request.method,
+            path=request.path,
+            address=request.address,
+        )
         return plain_text(500, "500 INTERNAL SERVER ERROR")
 
 

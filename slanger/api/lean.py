@@ -20,13 +20,14 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.logger import Logger
-from twisted.web.http import RESPONSES, HTTPChannel, datetimeToString
+from twisted.web.http import RESPONSES, datetimeToString
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from slanger.api.authentication import SignedRequest
 from slanger.api.endpoint import Api, Reply, respond
-from slanger.api.site import ApiSite
+from slanger.api.site import ApiChannel, ApiSite
+from slanger.proxies import HEADER
 
 HEAD_BYTES = 2000
 """Bytes of a plain head. Within twisted.web's limits in any case: 16 KiB, and 500 headers, of four bytes at least."""
@@ -38,6 +39,8 @@ METHODS = (b"GET", b"POST")
 
 STEERING = frozenset((b"connection", b"expect", b"transfer-encoding"))
 HARMLESS = (b"connection", b"keep-alive")
+FORWARDED = HEADER.encode()
+NOTED = STEERING | {FORWARDED}
 
 Writer = Callable[[ITransport], Callable[[Any, bytes], object]]
 """Gives the fastest way to write to a transport: what takes it, and bytes."""
@@ -49,15 +52,17 @@ class Head:
     :ivar plain: whether no header says how to read or answer the request, save for the length of its body.
     :ivar body: where the body begins.
     :ivar end: where it ends; not all of it need be there yet.
+    :ivar forwarded: what `X-Forwarded-For` says.
     """
 
-    __slots__ = ("body", "end", "method", "plain", "uri")
+    __slots__ = ("body", "end", "forwarded", "method", "plain", "uri")
 
     method: bytes
     uri: bytes
 
     def __init__(self, length: int) -> None:
         self.plain = True
+        self.forwarded = ""
         self.body = self.end = length
 
     def on_url(self, uri: bytes) -> None:
@@ -69,8 +74,11 @@ class Head:
         name = name.lower()
         if name == b"content-length":
             self.end += int(value)
-        elif name in STEERING and (name, value.lower()) != HARMLESS:
-            self.plain = False
+        elif name in NOTED:
+            if name == FORWARDED:
+                self.forwarded += f",{value.decode('latin-1')}"
+            elif (name, value.lower()) != HARMLESS:
+                self.plain = False
 
 
 def read_head(data: bytes) -> Head | None:
@@ -92,7 +100,7 @@ def read_head(data: bytes) -> Head | None:
     return head
 
 
-class LeanChannel(HTTPChannel):
+class LeanChannel(ApiChannel):
     """One connection.
 
     :ivar under_way: what answers, in place of an endpoint, the request that twisted.web is about to read.
@@ -158,7 +166,8 @@ class LeanChannel(HTTPChannel):
 
     def _answer(self, head: Head, data: bytes) -> bool:
         """Answer a request, if that can be done at once; if not, twisted.web shall read it, and wait for the answer."""
-        request = SignedRequest.of(head.method, head.uri, data[head.body : head.end])
+        address = self.caller(head.forwarded) if head.forwarded else self.address
+        request = SignedRequest.of(head.method, head.uri, data[head.body : head.end], address)
         reply = self.site.root.leaf(request.path).answer(request)
         if isinstance(reply, Reply):
             if not self._unsent:
@@ -191,7 +200,7 @@ class LeanSite(ApiSite):
     :param writer: finds the way to write to a connection.
     """
 
-    protocol = LeanChannel  # type: ignore[assignment]  # the base is typed for its own only
+    protocol = LeanChannel
     _log = Logger()
 
     def __init__(self, api: Api, reactor: IReactorTime, writer: Writer) -> None:
@@ -204,10 +213,6 @@ class LeanSite(ApiSite):
         channel = cast(LeanChannel, request.channel)
         under_way, channel.under_way = channel.under_way, None
         return under_way or super().getResourceFor(request)
-
-    def acceptableProtocols(self) -> list[bytes]:
-        """Speak HTTP/1.1 over TLS; the channel here knows nothing else."""
-        return [b"http/1.1"]
 
     def flush_later(self, channel: LeanChannel) -> None:
         """Have a channel send its answers when the reactor turn is over."""

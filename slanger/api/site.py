@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
@@ -20,6 +21,7 @@ from slanger.api.events import ChannelEvents, Events
 from slanger.api.health import Health
 from slanger.api.users import ChannelUsers, TerminateConnections
 from slanger.protocol.names import REQUEST_BODY_BYTES
+from slanger.proxies import UNIX, address_of
 
 PATIENCE_BYTES = 16 * REQUEST_BODY_BYTES
 """Bytes beyond what is allowed that are read and thrown away, so that the answer can be heard."""
@@ -46,6 +48,9 @@ class Root(Resource):
         return self.leaf(request.path.decode("latin-1")).render(request)
 
     def _find(self, path: str) -> Leaf:
+        prefix = self._api.path_prefix
+        if path.startswith(f"{prefix}/"):
+            path = path.removeprefix(prefix)
         match [unquote_to_bytes(part.encode("latin-1")).decode("utf-8", "replace") for part in path[1:].split("/")]:
             case ["apps", app_id, "events"]:
                 return Events(self._api, app_id)
@@ -104,15 +109,44 @@ class ApiRequest(Request):
         return reason
 
 
+class ApiChannel(HTTPChannel):
+    """One connection.
+
+    :ivar address: where it comes from.
+    """
+
+    site: ApiSite
+    address = UNIX
+
+    def caller(self, forwarded: str) -> str:
+        """Give the address of whoever made a request.
+
+        :param forwarded: what its `X-Forwarded-For` says.
+        """
+        return self.site.proxies.client(self.address, forwarded)
+
+
 class ApiSite(Site):
     """The HTTP server of the API. It keeps no access log, and never looks for form fields in a body."""
 
+    protocol = ApiChannel  # type: ignore[assignment]  # the base is typed for its own only
     noisy = False
 
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
         self.body_bytes = api.body_bytes
+        self.proxies = api.proxies
         self.root = Root(api)
         super().__init__(self.root, requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Make a connection."""
+        channel = super().buildProtocol(addr)
+        cast(ApiChannel, channel).address = address_of(addr)
+        return channel
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Speak HTTP/1.1 over TLS; the channel here knows nothing else."""
+        return [b"http/1.1"]
 
     def log(self, request: Request) -> None:  # type: ignore[override]
         """Keep no access log."""

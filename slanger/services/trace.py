@@ -33,6 +33,7 @@ class TracedWire:
 
     def __init__(self, wire: IWire) -> None:
         self._wire = wire
+        self.address = wire.address
         self.peer = wire.peer
 
     def send(self, message: Message) -> None:

@@ -8,6 +8,7 @@ default. The secret may also come from a file, or from systemd as the credential
 `sources`    where values come from, and which of them wins
 `file`       the settings file
 `addresses`  where ports listen
+`proxies`    proxies in front: whom to believe, and what they send
 `explain`    what an app's settings mean, in words
 ===========  ==========================================================
 """
@@ -24,10 +25,12 @@ from slanger.brokers.redis.address import RedisAddress, read_redis_url
 from slanger.domain.apps import App
 from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
 from slanger.faults import StartupFault
+from slanger.proxies import Proxies
 from slanger.settings.addresses import Address, endpoint_string, read_address, with_tls
 from slanger.settings.explain import explain_app
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
 from slanger.settings.options import OPTIONS, SWITCHES
+from slanger.settings.proxies import read_path_prefix, read_proxies, read_proxy_protocol
 from slanger.settings.sources import Values, as_environment, environment, flags
 
 __all__ = [
@@ -68,6 +71,9 @@ class Settings:
     :param pong_timeout: seconds.
     :param cache_ttl: seconds.
     :param workers: processes on the same ports.
+    :param trusted_proxies: who is believed about the addresses of clients.
+    :param proxy_protocol: to which ports they send PROXY headers: none, both, websocket or api.
+    :param path_prefix: stands before the paths of the API; empty, or begins with a slash and ends without.
     :param check: whether to say what the settings mean, and no more.
     """
 
@@ -81,6 +87,9 @@ class Settings:
     publish_buffer_bytes: int
     tls_cert: str | None
     tls_key: str | None
+    trusted_proxies: Proxies
+    proxy_protocol: str
+    path_prefix: str
     activity_timeout: int
     pong_timeout: int
     cache_ttl: int
@@ -94,14 +103,22 @@ class Settings:
         """Say what the settings mean; never a secret."""
         broker = "none: this node is alone" if self.redis is None else f"Redis at {self.redis.text}"
         lines = [
-            f"WebSockets on {self.websocket.text}{' with TLS' if self.websocket.tls else ''}",
-            f"REST API on {self.api.text}{' with TLS' if self.api.tls else ''}",
+            f"WebSockets on {self.websocket.text}{self._extras('websocket', self.websocket)}",
+            f"REST API on {self.api.text}{self.path_prefix}{self._extras('api', self.api)}",
+            *([f"trusted proxies: {self.trusted_proxies.text}"] if self.trusted_proxies else []),
             f"broker: {broker}",
             *([f"{self.workers} workers"] if self.workers > 1 else []),
             *(line for app in self.apps for line in explain_app(app)),
             "the settings are good",
         ]
         return "\n".join(lines)
+
+    def proxied(self, port: str) -> bool:
+        """Whether trusted proxies send PROXY headers to a port, `websocket` or `api`."""
+        return self.proxy_protocol in ("both", port)
+
+    def _extras(self, port: str, address: Address) -> str:
+        return " with TLS" * address.tls + ", behind PROXY headers" * self.proxied(port)
 
 
 class MissingOption(StartupFault):
@@ -143,6 +160,9 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         publish_buffer_bytes=values.number("publish-buffer-bytes"),
         tls_cert=tls_cert,
         tls_key=values.text("tls-key") or tls_cert,
+        trusted_proxies=read_proxies(values),
+        proxy_protocol=read_proxy_protocol(values, websocket, api),
+        path_prefix=read_path_prefix(values),
         activity_timeout=values.number("activity-timeout"),
         pong_timeout=values.number("pong-timeout"),
         cache_ttl=values.number("cache-ttl"),

@@ -24,6 +24,7 @@ from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol import codec
 from slanger.protocol.errors import OVER_CAPACITY, PATH_NOT_FOUND, Code, ConnectionRefused
 from slanger.protocol.messages import Message
+from slanger.proxies import UNIX, Proxies, address_of
 from slanger.transports import frames
 from slanger.transports.deadlines import Deadlines
 from slanger.transports.outbox import NOWHERE, Nowhere, Outbox, Turn
@@ -63,6 +64,7 @@ class Home(Protocol):
     """What the connections of one port have in common."""
 
     subscribers: ISubscribers
+    proxies: Proxies
     turn: Turn
     handshakes: Deadlines[WebSocketConnection]
     closings: Deadlines[WebSocketConnection]
@@ -116,6 +118,7 @@ class WebSocketConnection(TwistedProtocol):
     :ivar way: reads its bytes, and ends it.
     :ivar outbox: what it is to be sent.
     :ivar send: sends a text when the turn is over; the outbox's own, as it is called for each delivery.
+    :ivar address: the client's, as far as it is known: a proxy tells it with the opening handshake.
     :ivar closed_with: the close code, once there is one.
     """
 
@@ -123,8 +126,9 @@ class WebSocketConnection(TwistedProtocol):
     transport: ITCPTransport
     closed_with: int | None = None
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, address: str = UNIX) -> None:
         self.home = home
+        self.address = address
         self.way = home.first_way
         self.outbox: Outbox | Nowhere = NOWHERE
         self.send: Callable[[Message], None] = NOWHERE.send
@@ -164,12 +168,15 @@ class WebSocketConnection(TwistedProtocol):
 
     # From its way
 
-    def open(self, path: str, version: str | None, answer: bytes | None = None) -> None:
+    def open(self, path: str, version: str | None, forwarded: str | None, answer: bytes | None = None) -> None:
         """Let the client in, or tell it why not.
 
+        :param forwarded: what `X-Forwarded-For` says.
         :param answer: to its opening handshake, unless that is sent already; it leaves in one write with what follows.
         """
         self.home.handshakes.end(self)
+        if forwarded:
+            self.address = self.home.proxies.client(self.address, forwarded)
         self.outbox = Outbox(self.transport, self.home.turn, self)
         self.send = self.outbox.send
         if answer is not None:
@@ -210,8 +217,10 @@ class WebSocketConnection(TwistedProtocol):
 
     @property
     def peer(self) -> str:
-        """The client's address."""
-        return self.home.name(self.transport)
+        """Where the connection comes from, after the client's address where a proxy has told another."""
+        near = self.home.name(self.transport)
+        told = self.address != address_of(self.transport.getPeer())
+        return f"{self.address} via {near}" if told else near
 
     def ping(self) -> None:
         """Send a PING frame at once, behind what waits."""

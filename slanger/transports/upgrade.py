@@ -47,11 +47,13 @@ class Upgrade(NamedTuple):
 
     :param path: of its URL, as it was written.
     :param version: the `protocol` parameter of its URL.
+    :param forwarded: what `X-Forwarded-For` says, as proxies write it.
     :param answer: what the client is waiting for.
     """
 
     path: str
     version: str | None
+    forwarded: str | None
     answer: bytes
 
 
@@ -69,7 +71,7 @@ def read_upgrade(data: bytes) -> Upgrade | None:
     subprotocol, key = plain.groups()
     chosen = None if subprotocol == _MISSING else subprotocol_in([subprotocol])
     path, _, query = url.partition("?")
-    return Upgrade(path, version_in(query), _answer(key, chosen))
+    return Upgrade(path, version_in(query), headers.get("x-forwarded-for"), _answer(key, chosen))
 
 
 def version_in(query: str) -> str | None:

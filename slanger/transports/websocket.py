@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from slanger.interfaces import ISubscribers
+from slanger.proxies import HEADER, NOBODY, Proxies, address_of
 from slanger.transports.connection import Stage, Way, WebSocketConnection
 from slanger.transports.deadlines import Deadlines
 from slanger.transports.outbox import Turn
@@ -79,11 +80,12 @@ class LongWay(WebSocketServerProtocol):
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Keep what the URL asks for, and choose the subprotocol."""
         self._version = request.params.get("protocol", [None])[-1]
+        self._forwarded = request.headers.get(HEADER)
         return subprotocol_in(request.protocols)
 
     def onOpen(self) -> None:
         """Let the client in, or tell it why not."""
-        self.connection.open(self.http_request_uri.partition("?")[0], self._version)
+        self.connection.open(self.http_request_uri.partition("?")[0], self._version, self._forwarded)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """Take one message; after a close there are no more."""
@@ -118,16 +120,24 @@ class WebSocketFactory(WebSocketServerFactory):
 
     :param subscribers: lets clients in.
     :param message_bytes: bytes of one message of a client, at most.
+    :param proxies: who is believed about the addresses of clients.
     """
 
     protocol: type[LongWay] = LongWay  # type: ignore[assignment]
     noisy = False
     first_way: Way = OPENING
 
-    def __init__(self, subscribers: ISubscribers, reactor: IReactorTime, message_bytes: int = MESSAGE_BYTES) -> None:
+    def __init__(
+        self,
+        subscribers: ISubscribers,
+        reactor: IReactorTime,
+        message_bytes: int = MESSAGE_BYTES,
+        proxies: Proxies = NOBODY,
+    ) -> None:
         super().__init__(server=SERVER, reactor=reactor)
         txaio.tx.set_global_log_level("error")  # Autobahn warns of every connection that a client breaks off
         self.subscribers = subscribers
+        self.proxies = proxies
         self.message_bytes = message_bytes
         self.turn = Turn(reactor)
         self.handshakes: Deadlines[WebSocketConnection] = Deadlines(reactor, HANDSHAKE_TIMEOUT, _hang_up)
@@ -144,7 +154,7 @@ class WebSocketFactory(WebSocketServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> WebSocketConnection:
         """Make a connection."""
-        return WebSocketConnection(self)
+        return WebSocketConnection(self, address_of(addr))
 
     def name(self, transport: ITransport) -> str:
         """Name a client's address, for the log."""

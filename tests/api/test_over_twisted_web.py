@@ -9,7 +9,7 @@ from slanger.api.endpoint import Api
 from slanger.api.site import ApiSite
 from tests.api import requests
 
-TESTED = ("apps", "authentication", "batch", "cache", "events", "queries", "site", "users")
+TESTED = ("apps", "authentication", "batch", "cache", "events", "proxied", "queries", "site", "users")
 
 
 class OverTwistedWeb(requests.ApiTestCase):

@@ -13,7 +13,8 @@ from slanger.api.endpoint import Api
 from slanger.api.lean import LeanSite
 from slanger.domain.apps import Apps
 from slanger.transports.direct import writer
-from slanger.transports.shared import FIRST_LINE_TIMEOUT, LINE_BYTES, SharedPort
+from slanger.transports.newcomer import FIRST_BYTES_TIMEOUT
+from slanger.transports.shared import LINE_BYTES, SharedPort
 from tests.server import KEY
 from tests.transports.client import APP, Client, Transport, WebSocketTestCase
 
@@ -96,6 +97,15 @@ class ChoiceTests(SynchronousTestCase):
         for path in (b"/app/k", b"/push/app/k?protocol=7", b"/app/"):
             self.assert_side(b"GET " + path + b" HTTP/1.1\r\n", self.websockets, self.rest)
 
+    def test_prefix(self) -> None:
+        """One port: a path of the API is one with its prefix, too."""
+        self.port = SharedPort(self.websockets, self.rest, self.clock, "/realtime")
+        for path in (b"/realtime/apps/1/channels/app/users", b"/apps/1/channels/app/users", b"/realtime/health"):
+            self.assert_side(b"GET " + path + b" HTTP/1.1\r\n", self.rest, self.websockets)
+        self.rest.made.clear()
+        for path in (b"/realtime/app/k", b"/app/k", b"/other/app/k"):
+            self.assert_side(b"GET " + path + b" HTTP/1.1\r\n", self.websockets, self.rest)
+
     def test_rest(self) -> None:
         """One port: everything else is the API's, `/app/` in its query or in its own paths included."""
         for line in (
@@ -122,7 +132,7 @@ class ChoiceTests(SynchronousTestCase):
         """Bounded: who has not finished the first line in time is hung up on, also when he is still at it."""
         for bytes_a_second in (b"", b"x"):
             protocol, transport = self.newcomer()
-            for _ in range(FIRST_LINE_TIMEOUT - 1):
+            for _ in range(FIRST_BYTES_TIMEOUT - 1):
                 protocol.dataReceived(bytes_a_second)
                 self.clock.advance(1)
                 self.assertFalse(transport.ended)
@@ -136,7 +146,7 @@ class ChoiceTests(SynchronousTestCase):
         """One port: once it is known what a connection is, its silence is no longer our business."""
         protocol, transport = self.newcomer()
         protocol.dataReceived(b"GET /app/k HTTP/1.1\r\n")
-        self.clock.advance(10 * FIRST_LINE_TIMEOUT)
+        self.clock.advance(10 * FIRST_BYTES_TIMEOUT)
         self.assertFalse(transport.ended)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
