@@ -48,6 +48,7 @@ from slanger.settings import (
     endpoint_string,
     read_settings,
 )
+from slanger.settings.help import usage_text
 from slanger.tallies import Tallies
 from slanger.transports.direct import writer
 from slanger.transports.proxied import ProxiedPort
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
 
 ORIGINS = 16**15
 """Names a process may have among all that ever shared a Redis."""
+
+COLUMNS = 100
+"""Columns of `--help` where nothing says how wide the terminal is."""
 
 BANNER = r"""
     .d8888b.  888
@@ -80,27 +84,16 @@ class Options(usage.Options):
     """The options after the word `slanger`. Slanger's own spellings, with underscores, are understood too."""
 
     synopsis = "--app-key KEY --secret-file FILE [options]"
-    longdesc = (
-        "A server for the Pusher Channels protocol. Every option can also be given in the environment, as SLANGER_ and"
-        " its name: SLANGER_APP_KEY, SLANGER_SECRET, SLANGER_CLIENT_EVENTS=no."
-    )
-    optParameters = [
-        [option.name, option.short, None, f"{option.help} [{option.default}]" if option.default else option.help]
-        for option in OPTIONS
-    ]
+    optParameters = [[option.name, option.short, None, option.help] for option in OPTIONS]
     optFlags = [
         row
         for switch in SWITCHES
-        for row in (
-            [switch.name, switch.short, f"{switch.help} [{'on' if switch.default else 'off'}]"],
-            [f"no-{switch.name}", None, f"Turn --{switch.name} off."],
-        )
+        for row in ([switch.name, switch.short, switch.help], [f"no-{switch.name}", None, f"Turn {switch.name} off."])
     ]
     settings: Settings
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown = list(self.longOpt)
         self._understand_all_spellings()
 
     def opt_version(self) -> None:
@@ -125,12 +118,12 @@ class Options(usage.Options):
             raise
 
     def getUsage(self, width: int | None = None) -> str:
-        """Describe each option once, under its first spelling."""
-        understood, self.longOpt = self.longOpt, self._shown
-        try:
-            return super().getUsage(width)
-        finally:
-            self.longOpt = understood
+        """Describe each option once, under its first spelling.
+
+        :param width: columns of the terminal, by default what the environment says.
+        """
+        given = os.environ.get("COLUMNS", "")
+        return usage_text(width or (int(given) if given.isdigit() else COLUMNS))
 
     def _understand_all_spellings(self) -> None:
         spellings = {name.rstrip("=").replace("-", "_"): name.rstrip("=") for name in self.longOpt}

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from slanger import __version__
 from slanger.faults import StartupFault
 from slanger.settings import OPTIONS, SWITCHES, MissingOption
+from slanger.settings.help import EXAMPLES, groups
 from slanger.tap import Greeting, Options, assemble
 from tests.api.requests import Connection, request_bytes, signed_target
 from tests.server import KEY, SECRET
@@ -137,14 +138,38 @@ class OptionsTests(OptionsTestCase):
             end = self.assertRaises(SystemExit, Options().parseOptions, ["--help"])
         self.assertIn(end.code, (0, None))
         shown = printed.getvalue()
+        for option in OPTIONS:
+            self.assertRegex(shown, rf" --{option.name} [A-Z]")
+        for switch in SWITCHES:
+            self.assertIn(f" --[no-]{switch.name}", shown)
         for name in (*(option.name for option in OPTIONS), *(switch.name for switch in SWITCHES)):
-            self.assertRegex(shown, rf"--{name}\b")
             if "-" in name:
                 self.assertNotIn(f"--{name.replace('-', '_')}", shown)
         self.assertNotIn("--redis-address", shown)
         for option in OPTIONS:
             if option.default:
-                self.assertIn(f"[{option.default}]", " ".join(shown.split()).replace("/ ", "/"))
+                self.assertIn(f"[{option.default}]", " ".join(shown.split()))
+
+    def test_help_stands_alone(self) -> None:
+        """Command line: `--help` groups the options, says where else they are given, and shows commands that work."""
+        for columns, width in (("60", 80), ("120", 120), ("wide", 100)):
+            self.environment.update(COLUMNS=columns)
+            shown = str(Options())
+            self.assertLessEqual(max(len(line) for line in shown.splitlines() if "twistd" not in line), width)
+            for words in ("\nLimits of the app:\n", "\nOther nodes:\n", "SLANGER_APP_KEY", "\nExit status 0"):
+                self.assertIn(words, shown)
+        named = [option.name for group in groups() for option in group.options]
+        self.assertEqual(sorted(named), sorted(each.name for each in (*OPTIONS, *SWITCHES)))
+        secret = self.enterContext(tempfile.NamedTemporaryFile("w+", encoding="utf-8"))
+        secret.write('[[apps]]\nkey = "my-key"\nsecret = "word"\n')
+        secret.flush()
+        for _, command in EXAMPLES:
+            _, _, arguments = command.partition(" slanger ")
+            given = [part.replace("slanger.toml", secret.name) for part in arguments.split() if part != "--check"]
+            given = [secret.name if part == "secret" else part for part in given]
+            options = Options()
+            options.parseOptions(given)
+            self.assertEqual(only_app(options.settings).key, "my-key")
 
 
 class AssembleTests(OptionsTestCase):

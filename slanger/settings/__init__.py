@@ -10,6 +10,7 @@ default. The secret may also come from a file, or from systemd as the credential
 `addresses`  where ports listen
 `proxies`    proxies in front: whom to believe, and what they send
 `explain`    what an app's settings mean, in words
+`help`       what `--help` and the manual page say
 ===========  ==========================================================
 """
 
