@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.proxies import debian
@@ -48,9 +47,7 @@ class RunningProxy:
         wait_for(f"{self.name} listening", self._listens)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         self.process.terminate()
         try:
             self.process.wait(PATIENCE)
