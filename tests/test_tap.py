@@ -11,8 +11,9 @@ from typing import Any
 import trustme
 import txaio.tx
 from twisted.application.service import MultiService
+from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IProtocolFactory
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -21,6 +22,7 @@ from slanger.faults import StartupFault
 from slanger.settings import OPTIONS, SWITCHES, MissingOption
 from slanger.settings.help import EXAMPLES, groups
 from slanger.tap import Greeting, Options, assemble
+from slanger.transports.proxied import ProxiedPort
 from tests.api.requests import Connection, request_bytes, signed_target
 from tests.server import KEY, SECRET
 from tests.test_settings import only_app
@@ -235,6 +237,23 @@ class AssembleTests(OptionsTestCase):
         self.assemble("-a", "127.0.0.1:9000", "-w", "127.0.0.1:9000")
         self.assertEqual([(server[0], server[3]) for server in self.reactor.tcpServers], [(9000, "127.0.0.1")])
         self.assert_works(9000, 9000)
+
+    def test_proxy_protocol(self) -> None:
+        """Start: PROXY headers are expected at the ports that were named, and the address in them is the client's."""
+        for ports, websocket, api in (("both", True, True), ("websocket", True, False), ("api", False, True)):
+            self.reactor.tcpServers.clear()
+            self.assemble("--trusted-proxies=unix", f"--proxy-protocol={ports}", f"--path-prefix=/{ports}")
+            found = [isinstance(self.server(port), ProxiedPort) for port in (8080, 4567)]
+            self.assertEqual(found, [websocket, api])
+        self.reactor.tcpServers.clear()
+        self.assemble("--trusted-proxies=192.0.2.7", "--proxy-protocol=both", "-a", ":9", "-w", ":9")
+        connection = self.server(9).buildProtocol(IPv4Address("TCP", "192.0.2.7", 5150))
+        assert connection is not None
+        transport = StringTransport()
+        connection.makeConnection(transport)
+        connection.dataReceived(b"PROXY TCP4 198.51.100.1 192.0.2.1 56324 443\r\n" + request_bytes("GET", "/health"))
+        self.reactor.advance(0)
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 200 OK"), transport.value())
 
     def test_ipv6(self) -> None:
         """Start: addresses of IPv6."""

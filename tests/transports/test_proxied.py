@@ -24,6 +24,7 @@ from slanger.transports.proxied import SILENCE, ProxiedPort
 from slanger.transports.proxy_header import BLOCK_BYTES, LINE_BYTES, BadHeader, ProxyHeader, read_proxy_header
 from slanger.transports.shared import SharedPort
 from slanger.transports.short import OPEN, OPENING
+from slanger.transports.upgrade import read_upgrade
 from slanger.transports.websocket import WebSocketFactory
 from tests.server import KEY
 from tests.transports.client import Client, Transport
@@ -47,6 +48,43 @@ SIX = block(0x21, ipaddress.ip_address("2001:db8::1").packed * 2 + struct.pack("
 EXTENDED = block(0x11, FOUR[16:] + b"\x04\x00\x03abc")
 LOCAL = block(0x00, b"", command=0x20)
 UNKNOWN = b"PROXY UNKNOWN ffff:f...f:ffff whatever\r\n"
+
+
+AS_NGINX_WRITES = """GET /app/k?protocol=7 HTTP/1.1
+Host: localhost
+Upgrade: websocket
+Connection: upgrade
+X-Forwarded-For: 198.51.100.1
+X-Forwarded-Proto: https
+Pragma: no-cache
+Cache-Control: no-cache
+User-Agent: Mozilla/5.0 (X11; Linux x86_64)
+Origin: https://app.example
+Sec-WebSocket-Version: 13
+Accept-Encoding: gzip, deflate, br, zstd
+Accept-Language: en
+Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
+Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits
+
+"""
+AS_HAPROXY_WRITES = """GET /app/k?protocol=7 HTTP/1.1
+host: localhost:36209
+connection: Upgrade
+pragma: no-cache
+cache-control: no-cache
+user-agent: Mozilla/5.0 (X11; Linux x86_64)
+upgrade: websocket
+origin: https://app.example
+sec-websocket-version: 13
+accept-encoding: gzip, deflate, br, zstd
+accept-language: en
+sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==
+sec-websocket-extensions: permessage-deflate; client_max_window_bits
+x-forwarded-proto: https
+x-forwarded-for: 198.51.100.1
+
+"""
+"""A browser's opening handshake as it was received from real proxies."""
 
 
 class HeaderTests(SynchronousTestCase):
@@ -170,10 +208,11 @@ class PortTests(SynchronousTestCase):
             whole = header + b"rest"
             for pieces in ([whole], [whole[at : at + 1] for at in range(len(whole))], [header, b"rest"]):
                 self.behind.made.clear()
-                protocol, _ = self.connect()
+                protocol, transport = self.connect()
                 for piece in [*pieces, b"more"]:
                     protocol.dataReceived(piece)
                 (made,) = self.behind.made
+                self.assertIs(made.transport, transport)  # so that it can be written to directly
                 self.assertEqual(b"".join(made.received), b"restmore")
                 kind = IPv6Address if ":" in host else IPv4Address
                 self.assertEqual(self.behind.addresses[-1], kind("TCP", host, 56324))
@@ -288,6 +327,13 @@ class ForwardedTests(RecordedTestCase):
             self.assertEqual(wire.address, "198.51.100.1")
             self.assertTrue(wire.peer.startswith("198.51.100.1 via ") and "192.0.2.7" in wire.peer, wire.peer)
             self.assertEqual(client.way is OPEN, not long)
+
+    def test_as_proxies_write(self) -> None:
+        """X-Forwarded-For: a browser's handshake goes the short way behind real proxies, too."""
+        for head in (AS_NGINX_WRITES, AS_HAPROXY_WRITES):
+            upgrade = read_upgrade(head.replace("\n", "\r\n").encode())
+            assert upgrade is not None, head
+            self.assertEqual(upgrade.forwarded, "198.51.100.1")
 
     def test_two_headers(self) -> None:
         """X-Forwarded-For: two such headers are one list."""
