@@ -131,11 +131,11 @@ def _check_signature(request: SignedRequest, query: Pairs, app: App, signature: 
 def _other_spellings(request: SignedRequest, query: Pairs, path_prefix: str) -> Iterator[str]:
     """Write what else the SDK may have signed. Few of them know of a prefix; some proxies take it off the path."""
     form_query = read_form_query(request.query)
-    for path in (request.path, *_other_prefix(request.path, path_prefix)):
-        yield signing.request_string(request.method, path, query)
+    sent = (request.path, *_other_prefix(request.path, path_prefix))
+    for path in dict.fromkeys((*sent, *map(unquote, sent))):
+        if path != request.path:
+            yield signing.request_string(request.method, path, query)
         yield signing.request_string(request.method, path, form_query)
-        yield signing.request_string(request.method, unquote(path), query)
-        yield signing.request_string(request.method, unquote(path), form_query)
 
 
 def _other_prefix(path: str, prefix: str) -> Iterator[str]:
