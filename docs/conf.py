@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
@@ -9,7 +12,8 @@ from sphinx.application import Sphinx
 
 from slanger import __version__
 from slanger.services.metrics import described
-from slanger.settings import OPTIONS, SWITCHES
+from slanger.settings.help import default, groups, spelling
+from slanger.settings.options import Option, Switch
 
 project = "slanger"
 copyright = "The slanger authors"
@@ -19,23 +23,28 @@ exclude_patterns = ["_build", "tutorial/chat"]
 html_theme = "furo"
 html_title = f"slanger {version}"
 nitpicky = True
+man_pages = [("man/slanger", "slanger", "a server for the Pusher Channels protocol", "", 1)]
 
 
-class OptionTable(Directive):
-    """`.. slanger-options::` is the table of every option, from the code that reads them."""
+class OptionTables(Directive):
+    """`.. slanger-options::` is every option, group by group, from the code that reads them.
+
+    `:form:` is `table`, or `list` for the manual page.
+    """
+
+    option_spec: ClassVar[dict[str, Callable[[str], str]]] = {"form": str}
 
     def run(self) -> list[nodes.Node]:
-        """Write the table as text, and have it parsed."""
-        lines = [".. list-table::", "   :header-rows: 1", "", "   * - option", "     - default", "     - meaning"]
-        for option in OPTIONS:
-            spellings = [f"--{spelling}" for spelling in (option.name, *option.spellings)]
-            names = [f"-{option.short}"] * bool(option.short) + spellings
-            default = f"``{option.default}``" if option.default else "none"
-            lines += [f"   * - {', '.join(f'``{n}``' for n in names)}", f"     - {default}", f"     - {option.help}"]
-        for switch in SWITCHES:
-            names = [f"-{switch.short}"] * bool(switch.short) + [f"--{switch.name}", f"--no-{switch.name}"]
-            state = "on" if switch.default else "off"
-            lines += [f"   * - {', '.join(f'``{n}``' for n in names)}", f"     - {state}", f"     - {switch.help}"]
+        """Write them as text, and have it parsed."""
+        lines: list[str] = []
+        for group in groups():
+            lines += ["", f".. rubric:: {group.title}", ""]
+            if self.options.get("form") == "list":
+                lines += [line for option in group.options for line in _item(option)]
+            else:
+                lines += [".. list-table::", "   :header-rows: 1", "   :widths: 40 20 40", ""]
+                lines += ["   * - option", "     - default", "     - meaning"]
+                lines += [line for option in group.options for line in _row(option)]
         parent = nodes.Element()
         self.state.nested_parse(StringList(lines, "options"), self.content_offset, parent)
         return parent.children
@@ -56,7 +65,22 @@ class MetricTable(Directive):
         return parent.children
 
 
+def _row(option: Option | Switch) -> list[str]:
+    others = [f"--{name}" for name in getattr(option, "spellings", ())]
+    names = ", ".join(f"``{name}``" for name in (*spelling(option).split(", "), *others))
+    return [
+        f"   * - {names}",
+        f"     - {f'``{default(option)}``' if default(option) else 'none'}",
+        f"     - {option.help}",
+    ]
+
+
+def _item(option: Option | Switch) -> list[str]:
+    text = f"{option.help} [{default(option)}]" if default(option) else option.help
+    return [", ".join(f"**{name}**" for name in spelling(option).split(", ")), f"    {text}", ""]
+
+
 def setup(app: Sphinx) -> None:
     """Make the directives known."""
-    app.add_directive("slanger-options", OptionTable)
+    app.add_directive("slanger-options", OptionTables)
     app.add_directive("slanger-metrics", MetricTable)

@@ -33,7 +33,7 @@ class IWire(Interface):
     """The way to one client, whatever carries it. Nothing here raises or blocks."""
 
     address: str = Attribute("The client's IP address, or `unix`; what a trusted proxy says of it is believed.")
-    peer: str = Attribute("The client's address, for the log.")
+    peer: str = Attribute("Who the client is, for the log: where it comes from, and whom a proxy speaks for.")
 
     def send(message: Message) -> None:
         """Send a text; those of one reactor turn leave together, in order. After a close they are dropped."""

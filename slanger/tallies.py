@@ -121,6 +121,7 @@ class Tallies:
         self._under_way: list[float] = []
         self.nobody = Meter("")
         self.connections_refused = Tally("Connections that were not let in.", "app", "reason")
+        self.proxy_headers_refused = Tally("Connections of trusted proxies that began without a sound PROXY header.")
         self.connections_cut = Tally("Connections closed for what their clients did or left undone.", "reason")
         self.messages_refused = Tally("Messages of clients that were refused.", "app", "reason")
         self.requests_refused = Tally("REST requests that were refused.", "status")

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamS
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import Clock
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python import usage
 
 from slanger import __version__
@@ -55,8 +56,10 @@ from slanger.settings import (
     endpoint_string,
     read_settings,
 )
+from slanger.settings.help import usage_text
 from slanger.tallies import Tallies
 from slanger.transports.direct import writer
+from slanger.transports.proxied import ProxiedPort
 from slanger.transports.shared import SharedPort
 from slanger.transports.websocket import WebSocketFactory
 from slanger.workers import TETHERED, SharedPortEndpoint, Tether, Workers
@@ -66,6 +69,9 @@ if TYPE_CHECKING:
 
 ORIGINS = 16**15
 """Names a process may have among all that ever shared a Redis."""
+
+COLUMNS = 100
+"""Columns of `--help` where nothing says how wide the terminal is."""
 
 BANNER = r"""
     .d8888b.  888
@@ -86,27 +92,16 @@ class Options(usage.Options):
     """The options after the word `slanger`. Slanger's own spellings, with underscores, are understood too."""
 
     synopsis = "--app-key KEY --secret-file FILE [options]"
-    longdesc = (
-        "A server for the Pusher Channels protocol. Every option can also be given in the environment, as SLANGER_ and"
-        " its name: SLANGER_APP_KEY, SLANGER_SECRET, SLANGER_CLIENT_EVENTS=no."
-    )
-    optParameters = [
-        [option.name, option.short, None, f"{option.help} [{option.default}]" if option.default else option.help]
-        for option in OPTIONS
-    ]
+    optParameters = [[option.name, option.short, None, option.help] for option in OPTIONS]
     optFlags = [
         row
         for switch in SWITCHES
-        for row in (
-            [switch.name, switch.short, f"{switch.help} [{'on' if switch.default else 'off'}]"],
-            [f"no-{switch.name}", None, f"Turn --{switch.name} off."],
-        )
+        for row in ([switch.name, switch.short, switch.help], [f"no-{switch.name}", None, f"Turn {switch.name} off."])
     ]
     settings: Settings
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown = list(self.longOpt)
         self._understand_all_spellings()
 
     def opt_version(self) -> None:
@@ -131,12 +126,12 @@ class Options(usage.Options):
             raise
 
     def getUsage(self, width: int | None = None) -> str:
-        """Describe each option once, under its first spelling."""
-        understood, self.longOpt = self.longOpt, self._shown
-        try:
-            return super().getUsage(width)
-        finally:
-            self.longOpt = understood
+        """Describe each option once, under its first spelling.
+
+        :param width: columns of the terminal, by default what the environment says.
+        """
+        given = os.environ.get("COLUMNS", "")
+        return usage_text(width or (int(given) if given.isdigit() else COLUMNS))
 
     def _understand_all_spellings(self) -> None:
         spellings = {name.rstrip("=").replace("-", "_"): name.rstrip("=") for name in self.longOpt}
@@ -249,7 +244,13 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
         access_log=access_log,
     )
     websockets = WebSocketFactory(
-        subscribers, reactor, limits, tallies, complaints, limits.longest_message(settings.apps)
+        subscribers,
+        reactor,
+        limits,
+        tallies,
+        complaints,
+        limits.longest_message(settings.apps),
+        settings.trusted_proxies,
     )
     watched = {("webhooks", WEBHOOKS_NEARLY_FULL): webhooks.nearly_full, ("memory", LITTLE_MEMORY): strain.__bool__}
     vitals = Vitals(reactor, tallies.event_loop_lag_seconds, watched)
@@ -267,6 +268,8 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
         take_request=admission.take_request,
         limits=limits,
         cors=settings.cors_origins,
+        proxies=settings.trusted_proxies,
+        path_prefix=settings.path_prefix,
         complain=complaints.failure,
         amiss=lambda: [Amiss(*each) for each in vitals.amiss()],
         tallies=tallies,
@@ -276,7 +279,7 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     rest = LeanSite(api, reactor, writer)
     node = MultiService()
     memory = Memory(reactor, lambda: len(registry) + len(subscribers))
-    ports = [*_ports(settings, reactor, websockets, rest)]
+    ports = [*_ports(settings, reactor, websockets, rest, complaints)]
     if settings.metrics_host is not None:
         address = _of_worker(settings.metrics_host)
         endpoint = _endpoint(address, reactor, None, shared=False)
@@ -335,23 +338,34 @@ def _broker(
 
 
 def _ports(
-    settings: Settings, reactor: IReactorTime, websockets: IProtocolFactory, rest: IProtocolFactory
+    settings: Settings,
+    reactor: IReactorTime,
+    websockets: IProtocolFactory,
+    rest: IProtocolFactory,
+    complaints: Complaints,
 ) -> Iterator[Listening]:
     """Open a port for each, or one for both."""
     certificate = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         certificate = read_certificate(settings.tls_cert, settings.tls_key)
 
-    def listening(what: str, address: Address, factory: IProtocolFactory) -> Listening:
+    def listening(what: str, address: Address, factory: IProtocolFactory, *, proxied: bool) -> Listening:
+        text = address.text
+        if proxied:  # the header comes before TLS
+            if certificate is not None and address.tls:
+                factory, address = TLSMemoryBIOFactory(certificate, False, factory), replace(address, tls=False)
+            factory = ProxiedPort(factory, settings.trusted_proxies, reactor, settings.limits, complaints)
         endpoint = _endpoint(address, reactor, certificate, shared=settings.reuse_port)
-        return Listening(endpoint, factory, what, address.text)
+        return Listening(endpoint, factory, what, text)
 
     if settings.websocket.same_place(settings.api):
-        shared = SharedPort(websockets, rest, reactor, settings.limits)
-        yield listening("Slanger WebSocket and API server", settings.websocket, shared)
+        both = SharedPort(websockets, rest, reactor, settings.limits, settings.path_prefix)
+        proxied = settings.proxied("websocket")
+        yield listening("Slanger WebSocket and API server", settings.websocket, both, proxied=proxied)
     else:
-        yield listening("Slanger WebSocket server", settings.websocket, websockets)
-        yield listening("Slanger API server", settings.api, rest)
+        proxied = settings.proxied("websocket")
+        yield listening("Slanger WebSocket server", settings.websocket, websockets, proxied=proxied)
+        yield listening("Slanger API server", settings.api, rest, proxied=settings.proxied("api"))
 
 
 def _endpoint(

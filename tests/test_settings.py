@@ -13,6 +13,7 @@ from slanger.brokers.redis.address import RedisAddress
 from slanger.domain.apps import App
 from slanger.domain.limits import Limits
 from slanger.faults import StartupFault
+from slanger.proxies import Proxies
 from slanger.settings import (
     OPTIONS,
     SWITCHES,
@@ -141,6 +142,9 @@ class DefaultTests(SettingsTestCase):
             reuse_port=False,
             tls_cert=None,
             tls_key=None,
+            trusted_proxies=Proxies(),
+            proxy_protocol="none",
+            path_prefix="",
             activity_timeout=120,
             pong_timeout=30,
             cache_ttl=1800,
@@ -174,6 +178,8 @@ class DefaultTests(SettingsTestCase):
         known |= {"tls-cert", "tls-key", "tls-ports", "config", "termination-code", "webhook-url", "webhook-events"}
         known |= {*ALL_NUMBERS, "origins", "cors-origins"}
         known |= {"metrics-host", "log-format"}
+        known |= {"trusted-proxies", "proxy-protocol", "path-prefix"}
+        known |= {*NUMBERS}
         self.assertEqual({option.name for option in OPTIONS}, known)
 
     def test_missing(self) -> None:

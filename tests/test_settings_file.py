@@ -28,7 +28,16 @@ TEXTS = {
     "tls-key": ("one.pem", "two.pem", "three.pem"),
     "tls-ports": ("api", "websocket", "both"),
     "cors-origins": ("https://one", "https://two", "https://three"),
+    "trusted-proxies": ("10.0.0.0/8", "192.0.2.1/32", "unix"),
+    "proxy-protocol": ("api", "websocket", "both"),
+    "path-prefix": ("/one", "/two", "/three"),
 }
+NEEDS = {
+    "tls-key": 'tls-cert = "c.pem"\n',
+    "tls-ports": 'tls-cert = "c.pem"\n',
+    "proxy-protocol": 'trusted-proxies = "unix"\n',
+}
+"""Options that mean nothing without others."""
 
 
 class FileTestCase(SynchronousTestCase):
@@ -96,16 +105,16 @@ class OptionTests(FileTestCase):
         """Settings file: every option of the node may stand in it, numbers as numbers."""
         for option in OF_NODE:
             attribute = option.name.replace("-", "_").removesuffix("_host").removesuffix("_url")
-            cert = 'tls-cert = "c.pem"\n' if option.name in ("tls-key", "tls-ports") else ""
+            others = NEEDS.get(option.name, "")
             if option.number:
                 self.assertEqual(member(self.read(f"{option.name} = 7\n{APP}"), option.name), 7)
             elif option.name == "tls-ports":
-                settings = self.read(f'{cert}tls-ports = "api"\n{APP}')
+                settings = self.read(f'{others}tls-ports = "api"\n{APP}')
                 self.assertEqual((settings.websocket.tls, settings.api.tls), (False, True))
             else:
                 text = TEXTS[option.name][0]
-                found = getattr(self.read(f'{cert}{option.name} = "{text}"\n{APP}'), attribute)
-                self.assertEqual(getattr(found, "text", found), (text,) if option.several else text)
+                found = getattr(self.read(f'{others}{option.name} = "{text}"\n{APP}'), attribute)
+                self.assertEqual(getattr(found, "text", found), text)
         self.assertTrue(self.read(f"verbose = true\n{APP}").verbose)
 
     def test_every_number_of_an_app(self) -> None:
@@ -209,11 +218,11 @@ class OrderTests(FileTestCase):
         for option in OF_NODE:
             values = ("7", "8") if option.number else TEXTS[option.name]
             written = [value if option.number else f'"{value}"' for value in values]
-            cert = "" if option.name == "tls-cert" else 'tls-cert = "c.pem"\n'
+            others = NEEDS.get(option.name, "")
             line = f"{option.name} = {written[places['file']]}\n" if "file" in places else ""
             given: Given = {option.name: values[places["flag"]]} if "flag" in places else {}
             environment = {variable(option.name): values[places["environment"]]} if "environment" in places else {}
-            settings = self.read(cert + line + APP, given, **environment)
+            settings = self.read(others + line + APP, given, **environment)
             if option.name == "tls-ports":
                 self.assertEqual((settings.websocket.tls, settings.api.tls), ((False, True), (True, False))[winner])
                 continue

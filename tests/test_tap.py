@@ -11,15 +11,18 @@ from typing import Any
 import trustme
 import txaio.tx
 from twisted.application.service import MultiService
+from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IProtocolFactory
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from slanger import __version__
 from slanger.faults import StartupFault
 from slanger.settings import OPTIONS, SWITCHES, MissingOption
+from slanger.settings.help import EXAMPLES, groups
 from slanger.tap import Greeting, Options, assemble
+from slanger.transports.proxied import ProxiedPort
 from tests.api.requests import Connection, request_bytes, signed_target
 from tests.server import KEY, SECRET
 from tests.test_settings import only_app
@@ -137,14 +140,38 @@ class OptionsTests(OptionsTestCase):
             end = self.assertRaises(SystemExit, Options().parseOptions, ["--help"])
         self.assertIn(end.code, (0, None))
         shown = printed.getvalue()
+        for option in OPTIONS:
+            self.assertRegex(shown, rf" --{option.name} [A-Z]")
+        for switch in SWITCHES:
+            self.assertIn(f" --[no-]{switch.name}", shown)
         for name in (*(option.name for option in OPTIONS), *(switch.name for switch in SWITCHES)):
-            self.assertRegex(shown, rf"--{name}\b")
             if "-" in name:
                 self.assertNotIn(f"--{name.replace('-', '_')}", shown)
         self.assertNotIn("--redis-address", shown)
         for option in OPTIONS:
             if option.default:
-                self.assertIn(f"[{option.default}]", " ".join(shown.split()).replace("/ ", "/"))
+                self.assertIn(f"[{option.default}]", " ".join(shown.split()))
+
+    def test_help_stands_alone(self) -> None:
+        """Command line: `--help` groups the options, says where else they are given, and shows commands that work."""
+        for columns, width in (("60", 80), ("120", 120), ("wide", 100)):
+            self.environment.update(COLUMNS=columns)
+            shown = str(Options())
+            self.assertLessEqual(max(len(line) for line in shown.splitlines() if "twistd" not in line), width)
+            for words in ("\nLimits of the app:\n", "\nOther nodes:\n", "SLANGER_APP_KEY", "\nExit status 0"):
+                self.assertIn(words, shown)
+        named = [option.name for group in groups() for option in group.options]
+        self.assertEqual(sorted(named), sorted(each.name for each in (*OPTIONS, *SWITCHES)))
+        secret = self.enterContext(tempfile.NamedTemporaryFile("w+", encoding="utf-8"))
+        secret.write('[[apps]]\nkey = "my-key"\nsecret = "word"\n')
+        secret.flush()
+        for _, command in EXAMPLES:
+            _, _, arguments = command.partition(" slanger ")
+            given = [part.replace("slanger.toml", secret.name) for part in arguments.split() if part != "--check"]
+            given = [secret.name if part == "secret" else part for part in given]
+            options = Options()
+            options.parseOptions(given)
+            self.assertEqual(only_app(options.settings).key, "my-key")
 
 
 class AssembleTests(OptionsTestCase):
@@ -210,6 +237,23 @@ class AssembleTests(OptionsTestCase):
         self.assemble("-a", "127.0.0.1:9000", "-w", "127.0.0.1:9000")
         self.assertEqual([(server[0], server[3]) for server in self.reactor.tcpServers], [(9000, "127.0.0.1")])
         self.assert_works(9000, 9000)
+
+    def test_proxy_protocol(self) -> None:
+        """Start: PROXY headers are expected at the ports that were named, and the address in them is the client's."""
+        for ports, websocket, api in (("both", True, True), ("websocket", True, False), ("api", False, True)):
+            self.reactor.tcpServers.clear()
+            self.assemble("--trusted-proxies=unix", f"--proxy-protocol={ports}", f"--path-prefix=/{ports}")
+            found = [isinstance(self.server(port), ProxiedPort) for port in (8080, 4567)]
+            self.assertEqual(found, [websocket, api])
+        self.reactor.tcpServers.clear()
+        self.assemble("--trusted-proxies=192.0.2.7", "--proxy-protocol=both", "-a", ":9", "-w", ":9")
+        connection = self.server(9).buildProtocol(IPv4Address("TCP", "192.0.2.7", 5150))
+        assert connection is not None
+        transport = StringTransport()
+        connection.makeConnection(transport)
+        connection.dataReceived(b"PROXY TCP4 198.51.100.1 192.0.2.1 56324 443\r\n" + request_bytes("GET", "/health"))
+        self.reactor.advance(0)
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 200 OK"), transport.value())
 
     def test_ipv6(self) -> None:
         """Start: addresses of IPv6."""

@@ -16,6 +16,7 @@ from slanger.domain.apps import App, Apps
 from slanger.protocol import signing
 from slanger.protocol.errors import BadRequest, NotFound, Unauthorized
 from slanger.protocol.names import AUTH_WINDOW
+from slanger.proxies import UNIX
 
 VERSION = "1.0"
 
@@ -25,18 +26,20 @@ class SignedRequest(msgspec.Struct, frozen=True):
 
     :param path: without the query, still percent-encoded.
     :param query: what follows the question mark.
+    :param address: the caller's, which a trusted proxy may have told; see `slanger.proxies`.
     """
 
     method: str
     path: str
     query: bytes
     body: bytes
+    address: str = UNIX
 
     @classmethod
-    def of(cls, method: bytes, uri: bytes, body: bytes) -> SignedRequest:
+    def of(cls, method: bytes, uri: bytes, body: bytes, address: str = UNIX) -> SignedRequest:
         """Take path and query apart."""
         path, _, query = uri.partition(b"?")
-        return cls(method.decode("latin-1"), path.decode("latin-1"), query, body)
+        return cls(method.decode("latin-1"), path.decode("latin-1"), query, body, address)
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -50,11 +53,12 @@ class Call(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: float) -> Call:
+def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: float, path_prefix: str = "") -> Call:
     """Find the app a request is for, and whether it may.
 
     :param app_id: as the path names it; None where it names none (a path of the Python SDK).
     :param now: the time, in seconds since 1970.
+    :param path_prefix: what a proxy may have taken off the path, or left on it.
     :raises NotFound: no app has this id.
     :raises BadRequest: no app has this key.
     :raises Unauthorized: with the reason.
@@ -65,7 +69,7 @@ def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: fl
     try:
         _check_version(given.get("auth_version"))
         _check_timestamp(given.get("auth_timestamp"), now)
-        _check_signature(request, query, app, _required(given.get("auth_signature"), "auth_signature"))
+        _check_signature(request, query, app, _required(given.get("auth_signature"), "auth_signature"), path_prefix)
         _check_body(request.body, given.get("body_md5"))
     except Unauthorized as refusal:
         refusal.app = app.label
@@ -112,7 +116,7 @@ def _check_timestamp(text: str | None, now: float) -> None:
         )
 
 
-def _check_signature(request: SignedRequest, query: Pairs, app: App, signature: str) -> None:
+def _check_signature(request: SignedRequest, query: Pairs, app: App, signature: str, path_prefix: str) -> None:
     """Accept the signature of the request as the SDK knew it, before the HTTP library encoded it.
 
     SDKs sign values unencoded; some libraries then encode the path, or a comma, or write a space as ``+``.
@@ -120,7 +124,7 @@ def _check_signature(request: SignedRequest, query: Pairs, app: App, signature: 
     text = signing.request_string(request.method, request.path, query)
     if signing.verify(app.secret, text, signature):
         return
-    if any(signing.verify(app.secret, other, signature) for other in _other_spellings(request, query)):
+    if any(signing.verify(app.secret, other, signature) for other in _other_spellings(request, query, path_prefix)):
         return
     expected = text.replace("\n", "\\n")
     raise Unauthorized(
@@ -130,12 +134,19 @@ def _check_signature(request: SignedRequest, query: Pairs, app: App, signature: 
     )
 
 
-def _other_spellings(request: SignedRequest, query: Pairs) -> Iterator[str]:
-    """Write what else the SDK may have signed."""
-    form_query, path = read_form_query(request.query), unquote(request.path)
-    yield signing.request_string(request.method, request.path, form_query)
-    yield signing.request_string(request.method, path, query)
-    yield signing.request_string(request.method, path, form_query)
+def _other_spellings(request: SignedRequest, query: Pairs, path_prefix: str) -> Iterator[str]:
+    """Write what else the SDK may have signed. Few of them know of a prefix; some proxies take it off the path."""
+    form_query = read_form_query(request.query)
+    sent = (request.path, *_other_prefix(request.path, path_prefix))
+    for path in dict.fromkeys((*sent, *map(unquote, sent))):
+        if path != request.path:
+            yield signing.request_string(request.method, path, query)
+        yield signing.request_string(request.method, path, form_query)
+
+
+def _other_prefix(path: str, prefix: str) -> Iterator[str]:
+    if prefix:
+        yield path.removeprefix(prefix) if path.startswith(f"{prefix}/") else prefix + path
 
 
 def _check_body(body: bytes, digest: str | None) -> None:

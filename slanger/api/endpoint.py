@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, cast
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
@@ -24,7 +24,11 @@ from slanger.domain.limits import Limits
 from slanger.interfaces import IRegistry, IUsers
 from slanger.protocol.errors import NotFound, RequestRefused, TooLarge, TooMany
 from slanger.protocol.names import REQUEST_BODY_BYTES
+from slanger.proxies import HEADER, NOBODY, Proxies
 from slanger.tallies import Tallies
+
+if TYPE_CHECKING:
+    from slanger.api.site import ApiChannel
 
 _log = Logger()
 
@@ -66,6 +70,8 @@ class Api:
     :param scrape: writes all metrics; None where they are not to be had here.
     :param log_request: learns of every request, where that is wanted: whose, its method and path, and the answer's
         status and size.
+    :param proxies: who is believed about the addresses of callers.
+    :param path_prefix: stands before the paths of some or all requests; empty, or begins with a slash and ends without.
     """
 
     apps: Apps
@@ -82,6 +88,8 @@ class Api:
     tallies: Tallies = field(default_factory=Tallies)
     scrape: Callable[[], bytes] | None = None
     log_request: Callable[[str, str, str, int, int], None] | None = None
+    proxies: Proxies = NOBODY
+    path_prefix: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -114,7 +122,8 @@ class Leaf(Resource):
     def render(self, request: Request) -> Any:
         """Answer a request of twisted.web."""
         body = cast(BinaryIO, request.content).read()
-        return respond(request, self.answer(SignedRequest.of(request.method, request.uri, body)))
+        address = caller_of(request)
+        return respond(request, self.answer(SignedRequest.of(request.method, request.uri, body, address)))
 
 
 class Endpoint(Leaf):
@@ -159,7 +168,7 @@ class Endpoint(Leaf):
         api = self.api
         if len(request.body) > api.body_bytes:
             raise TooLarge(f"The body of this request exceeds the allowed maximum ({api.body_bytes} bytes)")
-        call = authenticate(request, self._app_id, api.apps, api.clock.seconds())
+        call = authenticate(request, self._app_id, api.apps, api.clock.seconds(), api.path_prefix)
         api.take_request(call.app)
         return call
 
@@ -189,7 +198,7 @@ class Endpoint(Leaf):
             if fault.unproven:
                 self.api.tallies.auth_failures[fault.app, "api", fault.unproven] += 1
             return plain_text(fault.status, fault.message, retry_after=1 if isinstance(fault, TooMany) else 0)
-        self.api.complain("answering a request failed", f"{request.method} {request.path!r}")
+        self.api.complain("answering a request failed", f"{request.method} {request.path!r} of {request.address}")
         return plain_text(500, "500 INTERNAL SERVER ERROR")
 
 
@@ -215,6 +224,12 @@ def json_text(answer: Answer) -> Reply:
     if not answer:
         return DONE
     return Reply(200, "application/json", msgspec.json.encode(answer))
+
+
+def caller_of(request: Request) -> str:
+    """Give the address of whoever made a request of twisted.web."""
+    forwarded = ",".join(request.requestHeaders.getRawHeaders(HEADER, []))
+    return cast("ApiChannel", request.channel).caller(forwarded)
 
 
 def respond(request: Request, reply: Reply | Deferred[Reply]) -> Any:

@@ -27,8 +27,9 @@ from twisted.web.server import Request
 
 from slanger.api.authentication import SignedRequest
 from slanger.api.endpoint import STATUSES, Api, Reply, respond
-from slanger.api.site import ApiChannel, ApiSite, host_of
+from slanger.api.site import ApiChannel, ApiSite
 from slanger.domain.limits import Limits
+from slanger.proxies import HEADER
 
 HEAD_BYTES = 2000
 """Bytes of a plain head. Within twisted.web's limits in any case: 16 KiB, and 500 headers, of four bytes at least."""
@@ -48,6 +49,7 @@ _LINE = re.compile(rb"(%b) (/[!-~]*) HTTP/1\.1\r\n" % b"|".join(METHODS))
 
 STEERING = frozenset((b"connection", b"expect", b"origin", b"transfer-encoding"))
 HARMLESS = (b"connection", b"keep-alive")
+FORWARDED = HEADER.encode()
 
 Writer = Callable[[ITransport], Callable[[Any, bytes], object]]
 """Gives the fastest way to write to a transport: what takes it, and bytes."""
@@ -58,12 +60,14 @@ class Head(NamedTuple):
 
     :ivar body: where the body begins.
     :ivar end: where it ends; not all of it need be there yet.
+    :ivar forwarded: what `X-Forwarded-For` says.
     """
 
     method: bytes
     uri: bytes
     body: int
     end: int
+    forwarded: str
 
 
 def read_head(data: bytes, longest: int = HEAD_BYTES) -> Head | None:
@@ -75,39 +79,47 @@ def read_head(data: bytes, longest: int = HEAD_BYTES) -> Head | None:
     body = data.find(b"\r\n\r\n", 0, longest) + 4
     if line is None or body < 4:
         return None
-    length = body_length(data[line.end() : body])
-    if length is None or body + length > REQUEST_BYTES:
+    said = read_headers(data[line.end() : body])
+    if not said.plain or body + said.length > REQUEST_BYTES:
         return None
-    return Head(line[1], line[2], body, body + length)
+    return Head(line[1], line[2], body, body + said.length, said.forwarded)
 
 
-class _Headers:
-    """What headers say. The parser tells what it finds; it has made sure that lengths are numbers, and come once."""
+class Headers:
+    """What headers say. The parser tells what it finds; it has made sure that lengths are numbers, and come once.
+
+    :ivar plain: whether none says how to read or answer the request, save for the length of its body.
+    :ivar length: of the body.
+    :ivar forwarded: see `Head`.
+    """
 
     plain = True
     length = 0
+    forwarded = ""
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the length of the body, and note what makes a request less than plain."""
+        """Keep what matters, and note what makes a request less than plain."""
         name = name.lower()
         if name == b"content-length":
             self.length = int(value)
+        elif name == FORWARDED:
+            self.forwarded += f",{value.decode('latin-1')}"
         elif name in STEERING and (name, value.lower()) != HARMLESS:
             self.plain = False
 
 
 @lru_cache(CLIENTS)
-def body_length(headers: bytes) -> int | None:
-    """Tell how long a body is, None where headers say more than that. A client's hardly change, so some are kept.
+def read_headers(headers: bytes) -> Headers:
+    """Read what headers say. Those of one client hardly change, so some are kept.
 
     :param headers: all lines behind the first, the empty one included.
     """
-    said = _Headers()
+    said = Headers()
     try:
         HttpRequestParser(said).feed_data(b"POST / HTTP/1.1\r\n" + headers)
     except (HttpParserError, HttpParserUpgrade):
-        return None
-    return said.length if said.plain else None
+        said.plain = False
+    return said
 
 
 class LeanChannel(ApiChannel):
@@ -187,7 +199,8 @@ class LeanChannel(ApiChannel):
 
     def _answer(self, head: Head, data: bytes) -> bool:
         """Answer a request, if that can be done at once; if not, twisted.web shall read it, and wait for the answer."""
-        request = SignedRequest.of(head.method, head.uri, data[head.body : head.end])
+        address = self.caller(head.forwarded) if head.forwarded else self.address
+        request = SignedRequest.of(head.method, head.uri, data[head.body : head.end], address)
         reply = self.site.root.leaf(request.path).answer(request)
         if isinstance(reply, Reply):
             if not self._unsent:
@@ -195,7 +208,7 @@ class LeanChannel(ApiChannel):
             self._unsent.append(_written(reply, self.site.reactor.seconds()))
             if self.site.log_request is not None:
                 path, size = request.path, len(reply.body)
-                self.site.log_request(host_of(self.transport), request.method, path, reply.status, size)
+                self.site.log_request(address, request.method, path, reply.status, size)
             return True
         self.under_way = _UnderWay(reply)
         return False

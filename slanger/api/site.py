@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -17,7 +17,7 @@ from twisted.web.server import Request, Site
 
 from slanger.api.batch import BatchEvents
 from slanger.api.channels import Channel, Channels
-from slanger.api.endpoint import STATUSES, Api, Leaf, Nowhere, plain_text, write
+from slanger.api.endpoint import STATUSES, Api, Leaf, Nowhere, caller_of, plain_text, write
 from slanger.api.events import ChannelEvents, Events
 from slanger.api.health import Health
 from slanger.api.metrics import Metrics
@@ -26,6 +26,7 @@ from slanger.deadlines import Deadlines
 from slanger.domain.limits import Limits
 from slanger.domain.origins import is_allowed
 from slanger.protocol.names import REQUEST_BODY_BYTES
+from slanger.proxies import UNIX, address_of
 
 PATIENCE_BYTES = 16 * REQUEST_BODY_BYTES
 """Bytes beyond what is allowed that are read and thrown away, so that the answer can be heard."""
@@ -55,6 +56,9 @@ class Root(Resource):
         return self.leaf(request.path.decode("latin-1")).render(request)
 
     def _find(self, path: str) -> Leaf:
+        prefix = self._api.path_prefix
+        if path.startswith(f"{prefix}/"):
+            path = path.removeprefix(prefix)
         match [unquote_to_bytes(part.encode("latin-1")).decode("utf-8", "replace") for part in path[1:].split("/")]:
             case ["apps", app_id, "events"]:
                 return Events(self._api, app_id)
@@ -137,9 +141,13 @@ class ApiRequest(Request):
 
 
 class ApiChannel(HTTPChannel):
-    """One connection of twisted.web, that has its time for each request, and logs nothing of what its client does."""
+    """One connection of twisted.web, that has its time for each request, and logs nothing of what its client does.
+
+    :ivar address: where it comes from.
+    """
 
     site: ApiSite
+    address = UNIX
     _arriving = False
 
     def connectionMade(self) -> None:
@@ -199,6 +207,13 @@ class ApiChannel(HTTPChannel):
         self.site.tallies.connections_cut["close_timeout",] += 1
         cast(ITCPTransport, self.transport).abortConnection()
 
+    def caller(self, forwarded: str) -> str:
+        """Give the address of whoever made a request.
+
+        :param forwarded: what its `X-Forwarded-For` says.
+        """
+        return self.site.proxies.client(self.address, forwarded)
+
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Say in plain text that this is no HTTP; twisted.web alone says nothing."""
         self._refuse(400, "this is not HTTP as it should be, or its head is too large")
@@ -217,7 +232,7 @@ class ApiChannel(HTTPChannel):
 
 
 class ApiSite(Site):
-    """The HTTP server of the API. It keeps no access log, and never looks for form fields in a body.
+    """The HTTP server of the API. It never looks for form fields in a body.
 
     :ivar arrivals: the connections whose requests are not all there yet.
     """
@@ -228,6 +243,7 @@ class ApiSite(Site):
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
         self.body_bytes = api.body_bytes
         self.log_request = api.log_request
+        self.proxies = api.proxies
         self.root = Root(api)
         self.cors = api.cors
         self.tallies = api.tallies
@@ -246,11 +262,17 @@ class ApiSite(Site):
         """Speak HTTP/1.1 over TLS; the channels here know nothing else."""
         return [b"http/1.1"]
 
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Make a connection."""
+        channel = super().buildProtocol(addr)
+        cast(ApiChannel, channel).address = address_of(addr)
+        return channel
+
     def log(self, request: Request) -> None:  # type: ignore[override]
         """Tell of a request that twisted.web has answered, where that is wanted; it keeps no log of its own."""
         if self.log_request is not None:
             method, path = request.method.decode("latin-1"), request.path.decode("latin-1")
-            self.log_request(host_of(request.transport), method, path, request.code, request.sentLength)
+            self.log_request(caller_of(request), method, path, request.code, request.sentLength)
 
 
 class MetricsSite(ApiSite):
@@ -267,8 +289,3 @@ class MetricsSite(ApiSite):
 class _MetricsRoot(Root):
     def _find(self, path: str) -> Leaf:
         return super()._find(path) if path in ("/metrics", "/health") else Nowhere()
-
-
-def host_of(transport: Any) -> str:
-    """Name where a connection comes from."""
-    return getattr(transport.getPeer(), "host", "unix")

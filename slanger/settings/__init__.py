@@ -8,7 +8,9 @@ default. The secret may also come from a file, or from systemd as the credential
 `sources`    where values come from, and which of them wins
 `file`       the settings file
 `addresses`  where ports listen
+`proxies`    proxies in front: whom to believe, and what they send
 `explain`    what an app's settings mean, in words
+`help`       what `--help` and the manual page say
 ===========  ==========================================================
 """
 
@@ -26,10 +28,12 @@ from slanger.domain.limits import Limits
 from slanger.domain.origins import ANY, origin_fault
 from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
 from slanger.faults import StartupFault
+from slanger.proxies import Proxies
 from slanger.settings.addresses import ANY_HOST, LARGEST_PORT, Address, endpoint_string, read_address, with_tls
 from slanger.settings.explain import explain_app, explain_limits
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
 from slanger.settings.options import OPTIONS, SWITCHES
+from slanger.settings.proxies import read_path_prefix, read_proxies, read_proxy_protocol
 from slanger.settings.sources import Values, as_environment, environment, flags
 
 __all__ = [
@@ -81,6 +85,9 @@ class Settings:
     :param metrics_host: where they have a port of their own; None for nowhere. Of workers, the first has this one, the
         second the next, and so on.
     :param log_format: ``text`` or ``json``.
+    :param trusted_proxies: who is believed about the addresses of clients.
+    :param proxy_protocol: to which ports they send PROXY headers: none, both, websocket or api.
+    :param path_prefix: stands before the paths of the API; empty, or begins with a slash and ends without.
     :param check: whether to say what the settings mean, and no more.
     """
 
@@ -94,6 +101,9 @@ class Settings:
     publish_buffer_bytes: int
     tls_cert: str | None
     tls_key: str | None
+    trusted_proxies: Proxies
+    proxy_protocol: str
+    path_prefix: str
     activity_timeout: int
     pong_timeout: int
     cache_ttl: int
@@ -114,10 +124,11 @@ class Settings:
         """Say what the settings mean; never a secret."""
         broker = "none: this node is alone" if self.redis is None else f"Redis at {self.redis.text}"
         lines = [
-            f"WebSockets on {self.websocket.text}{' with TLS' if self.websocket.tls else ''}",
-            f"REST API on {self.api.text}{' with TLS' if self.api.tls else ''}",
+            f"WebSockets on {self.websocket.text}{self._extras('websocket', self.websocket)}",
+            f"REST API on {self.api.text}{self.path_prefix}{self._extras('api', self.api)}",
             *([f"metrics on {self.metrics_host.text}"] if self.metrics_host is not None else []),
             *(["metrics on the REST API, for whoever reaches it"] if self.metrics else []),
+            *([f"trusted proxies: {self.trusted_proxies.text}"] if self.trusted_proxies else []),
             f"broker: {broker}",
             *([f"{self.workers} workers"] if self.workers > 1 else []),
             *explain_limits(self.limits),
@@ -126,6 +137,13 @@ class Settings:
             "the settings are good",
         ]
         return "\n".join(lines)
+
+    def proxied(self, port: str) -> bool:
+        """Whether trusted proxies send PROXY headers to a port, `websocket` or `api`."""
+        return self.proxy_protocol in ("both", port)
+
+    def _extras(self, port: str, address: Address) -> str:
+        return " with TLS" * address.tls + ", behind PROXY headers" * self.proxied(port)
 
 
 class MissingOption(StartupFault):
@@ -167,6 +185,9 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         publish_buffer_bytes=values.number("publish-buffer-bytes"),
         tls_cert=tls_cert,
         tls_key=values.text("tls-key") or tls_cert,
+        trusted_proxies=read_proxies(values),
+        proxy_protocol=read_proxy_protocol(values, websocket, api),
+        path_prefix=read_path_prefix(values),
         activity_timeout=values.number("activity-timeout"),
         pong_timeout=values.number("pong-timeout"),
         cache_ttl=values.number("cache-ttl"),

@@ -153,6 +153,16 @@ OPTIONS = (
     Option(name="tls-key", help="Private key of the certificate [in the certificate's file]."),
     Option(name="tls-ports", default="both", help="Which ports speak TLS: both, websocket or api."),
     Option(
+        name="trusted-proxies",
+        help="Proxies whose X-Forwarded-For or PROXY header is believed: networks, addresses or unix, with commas.",
+    ),
+    Option(
+        name="proxy-protocol",
+        default="none",
+        help="Which ports trusted proxies send PROXY headers to: none, both, websocket or api.",
+    ),
+    Option(name="path-prefix", help="Stands before the paths of the REST API, as in /realtime/apps/1/events."),
+    Option(
         name="activity-timeout",
         default=str(names.ACTIVITY_TIMEOUT),
         number=True,

@@ -14,7 +14,6 @@ from math import inf
 from typing import Protocol
 from urllib.parse import unquote
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IPushProducer, ITCPTransport, ITransport
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
@@ -29,6 +28,7 @@ from slanger.protocol import codec
 from slanger.protocol.errors import OVER_CAPACITY, PATH_NOT_FOUND, Code, ConnectionRefused
 from slanger.protocol.messages import Message
 from slanger.protocol.names import UNLIMITED
+from slanger.proxies import UNIX, Proxies, address_of
 from slanger.tallies import Meter, Tally
 from slanger.transports import frames
 from slanger.transports.outbox import NOWHERE, Nowhere, Outbox, Turn
@@ -74,6 +74,7 @@ class Home(Protocol):
     """What the connections of one port have in common."""
 
     subscribers: ISubscribers
+    proxies: Proxies
     turn: Turn
     handshakes: Deadlines[WebSocketConnection]
     closings: Deadlines[WebSocketConnection]
@@ -134,6 +135,7 @@ class WebSocketConnection(TwistedProtocol):
     :ivar way: reads its bytes, and ends it.
     :ivar outbox: what it is to be sent.
     :ivar send: sends a text when the turn is over; the outbox's own, as it is called for each delivery.
+    :ivar address: the client's, as far as it is known: a proxy tells it with the opening handshake.
     :ivar closed_with: the close code, once there is one.
     :ivar spare: how many more frames it may send before `floods` looks at how fast they came; so to count one costs
         next to nothing, and the clock is asked now and then.
@@ -142,8 +144,9 @@ class WebSocketConnection(TwistedProtocol):
     transport: ITCPTransport
     closed_with: int | None = None
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, address: str = UNIX) -> None:
         self.home = home
+        self.address = address
         self.way = home.first_way
         self.outbox: Outbox | Nowhere = NOWHERE
         self.send: Callable[[Message], None] = NOWHERE.send
@@ -186,13 +189,18 @@ class WebSocketConnection(TwistedProtocol):
 
     # From its way
 
-    def open(self, path: str, version: str | None, origin: str | None, answer: bytes | None = None) -> None:
+    def open(
+        self, path: str, version: str | None, origin: str | None, forwarded: str | None, answer: bytes | None = None
+    ) -> None:
         """Let the client in, or tell it why not.
 
         :param origin: of the web page it comes from.
+        :param forwarded: what `X-Forwarded-For` says.
         :param answer: to its opening handshake, unless that is sent already; it leaves in one write with what follows.
         """
         self.home.handshakes.end(self)
+        if forwarded:
+            self.address = self.home.proxies.client(self.address, forwarded)
         self.outbox = Outbox(self.transport, self.home.turn, self)
         self.send = self.outbox.send
         if answer is not None:
@@ -272,15 +280,11 @@ class WebSocketConnection(TwistedProtocol):
     # IWire
 
     @property
-    def address(self) -> str:
-        """The client's IP address, or `unix`: the one place where it is asked for."""
-        peer = self.transport.getPeer()
-        return peer.host if isinstance(peer, IPv4Address | IPv6Address) else "unix"
-
-    @property
     def peer(self) -> str:
-        """The client's address."""
-        return self.home.name(self.transport)
+        """Where the connection comes from, after the client's address where a proxy has told another."""
+        near = self.home.name(self.transport)
+        told = self.address != address_of(self.transport.getPeer())
+        return f"{self.address} via {near}" if told else near
 
     def ping(self) -> None:
         """Send a PING frame at once, behind what waits."""

@@ -27,7 +27,7 @@ class Opening:
             connection.way.take(connection, data)
             return
         connection.way = OPEN
-        connection.open(upgrade.path, upgrade.version, upgrade.origin, upgrade.answer)
+        connection.open(upgrade.path, upgrade.version, upgrade.origin, upgrade.forwarded, upgrade.answer)
 
     def close(self, connection: WebSocketConnection, code: int, reason: bytes) -> None:
         """Do nothing: nobody was let in yet."""

@@ -45,12 +45,14 @@ class Upgrade(NamedTuple):
     :param path: of its URL, as it was written.
     :param version: the `protocol` parameter of its URL.
     :param origin: of the web page it comes from; None where it has none.
+    :param forwarded: what `X-Forwarded-For` says, as proxies write it.
     :param answer: what the client is waiting for.
     """
 
     path: str
     version: str | None
     origin: str | None
+    forwarded: str | None
     answer: bytes
 
 
@@ -68,7 +70,8 @@ def read_upgrade(data: bytes) -> Upgrade | None:
     origin, subprotocol, key = plain.groups()
     chosen = None if subprotocol == _MISSING else subprotocol_in([subprotocol])
     path, _, query = url.partition("?")
-    return Upgrade(path, version_in(query), None if origin == _MISSING else origin, _answer(key, chosen))
+    told = None if origin == _MISSING else origin
+    return Upgrade(path, version_in(query), told, headers.get("x-forwarded-for"), _answer(key, chosen))
 
 
 def version_in(query: str) -> str | None:

@@ -23,6 +23,7 @@ from slanger.complaints import Complaints
 from slanger.deadlines import Deadlines
 from slanger.domain.limits import MESSAGE_BYTES, Limits
 from slanger.interfaces import ISubscribers
+from slanger.proxies import HEADER, NOBODY, Proxies, address_of
 from slanger.tallies import Tallies
 from slanger.transports.connection import Nobody, Stage, Way, WebSocketConnection
 from slanger.transports.outbox import Turn
@@ -100,11 +101,12 @@ class LongWay(WebSocketServerProtocol):
         """Keep what the URL asks for, and choose the subprotocol."""
         self._version = request.params.get("protocol", [None])[-1]
         self._origin = request.origin or None
+        self._forwarded = request.headers.get(HEADER)
         return subprotocol_in(request.protocols)
 
     def onOpen(self) -> None:
         """Let the client in, or tell it why not."""
-        self.connection.open(self.http_request_uri.partition("?")[0], self._version, self._origin)
+        self.connection.open(self.http_request_uri.partition("?")[0], self._version, self._origin, self._forwarded)
 
     def onFrameBegin(self) -> None:
         """Count a frame, of whatever kind: to read one without an end costs as much as one with a message in it."""
@@ -171,6 +173,7 @@ class WebSocketFactory(WebSocketServerFactory):
     :param tallies: count what comes and goes.
     :param message_bytes: bytes of one message of a client, at most.
     :ivar cut: counts connections that are closed for what their clients do.
+    :param proxies: who is believed about the addresses of clients.
     """
 
     protocol: type[LongWay] = LongWay  # type: ignore[assignment]
@@ -185,10 +188,12 @@ class WebSocketFactory(WebSocketServerFactory):
         tallies: Tallies,
         complaints: Complaints,
         message_bytes: int = MESSAGE_BYTES,
+        proxies: Proxies = NOBODY,
     ) -> None:
         super().__init__(server="", reactor=reactor)
         txaio.tx.set_global_log_level("error")  # Autobahn warns of every connection that a client breaks off
         self.subscribers = subscribers
+        self.proxies = proxies
         self.cut = tallies.connections_cut
         self.complaints = complaints
         self.seconds = reactor.seconds
@@ -220,7 +225,7 @@ class WebSocketFactory(WebSocketServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> WebSocketConnection:
         """Make a connection."""
-        return WebSocketConnection(self)
+        return WebSocketConnection(self, address_of(addr))
 
     def name(self, transport: ITransport) -> str:
         """Name a client's address, for the log."""

@@ -32,8 +32,8 @@ class Node(Server):
     :param url: where Redis is.
     """
 
-    def __init__(self, url: str, *options: str) -> None:
-        super().__init__(f"--redis-url={url}", *options)
+    def __init__(self, url: str, *options: str, one_port: bool = False) -> None:
+        super().__init__(f"--redis-url={url}", *options, one_port=one_port)
 
     @property
     def has_joined(self) -> bool:

@@ -95,7 +95,7 @@ class CommandLineTests(ProcessTestCase):
         """Command line: `--help` shows the options on stdout, exit status 0."""
         shown = self.run_slanger("--help")
         self.assertEqual((shown.returncode, shown.stderr), (0, ""))
-        for option in ("--app-key", "--secret-file", "--redis-url", "--api-host", "--websocket-host", "--verbose"):
+        for option in ("--app-key", "--secret-file", "--redis-url", "--api-host", "--websocket-host", "--[no-]verbose"):
             self.assertIn(option, shown.stdout)
 
     def test_version(self) -> None:

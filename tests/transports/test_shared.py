@@ -97,6 +97,15 @@ class ChoiceTests(SynchronousTestCase):
         for path in (b"/app/k", b"/push/app/k?protocol=7", b"/app/"):
             self.assert_side(b"GET " + path + b" HTTP/1.1\r\n", self.websockets, self.rest)
 
+    def test_prefix(self) -> None:
+        """One port: a path of the API is one with its prefix, too."""
+        self.port = SharedPort(self.websockets, self.rest, self.clock, LIMITS, "/realtime")
+        for path in (b"/realtime/apps/1/channels/app/users", b"/apps/1/channels/app/users", b"/realtime/health"):
+            self.assert_side(b"GET " + path + b" HTTP/1.1\r\n", self.rest, self.websockets)
+        self.rest.made.clear()
+        for path in (b"/realtime/app/k", b"/app/k", b"/other/app/k"):
+            self.assert_side(b"GET " + path + b" HTTP/1.1\r\n", self.websockets, self.rest)
+
     def test_rest(self) -> None:
         """One port: everything else is the API's, `/app/` in its query or in its own paths included."""
         for line in (
