@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar
 
 from docutils import nodes
@@ -13,7 +14,7 @@ from sphinx.application import Sphinx
 from slanger import __version__
 from slanger.services.metrics import described
 from slanger.settings.help import default, groups, spelling
-from slanger.settings.options import Option, Switch
+from slanger.settings.options import OPTIONS, Option, Switch
 
 project = "slanger"
 copyright = "The slanger authors"
@@ -78,9 +79,48 @@ def _row(option: Option | Switch) -> list[str]:
 def _item(option: Option | Switch) -> list[str]:
     text = f"{option.help} [{default(option)}]" if default(option) else option.help
     return [", ".join(f"**{name}**" for name in spelling(option).split(", ")), f"    {text}", ""]
+class LimitTable(Directive):
+    """`.. slanger-limits::` is a table of limits: the name of each option, what happens beyond it, and the metric.
+
+    The default and the meaning come from the code. A name that is no option fails the build.
+    """
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Write the table as text, and have it parsed."""
+        options = {option.name: option for option in OPTIONS}
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        lines += ["   * - option", "     - default", "     - limits", "     - beyond it", "     - metric"]
+        for name, beyond, metric in limit_rows(self.content):
+            option = options[name]
+            text = option.help.partition(" [")[0].rstrip(".")
+            lines += [f"   * - ``--{name}``", f"     - {_shown(option)}", f"     - {text}."]
+            lines += [f"     - {beyond}", f"     - ``{metric}``" if "{" in metric else f"     - {metric}"]
+        parent = nodes.Element()
+        self.state.nested_parse(StringList(lines, "limits"), self.content_offset, parent)
+        return parent.children
+
+
+def _shown(option: Option) -> str:
+    found = re.search(r"\[(.*)\]", option.help)
+    return f"``{option.default}``" if option.default else found[1] if found else "none"
+
+
+def limit_rows(lines: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Read name, what happens and metric from the text of a `slanger-limits`."""
+    name, said = "", list[str]()
+    for line in (*lines, "end"):
+        if line.startswith(" "):
+            said.append(line.strip())
+        elif line:
+            if name:
+                yield name, " ".join(said[:-1]), said[-1]
+            name, said = line, []
 
 
 def setup(app: Sphinx) -> None:
     """Make the directives known."""
     app.add_directive("slanger-options", OptionTables)
     app.add_directive("slanger-metrics", MetricTable)
+    app.add_directive("slanger-limits", LimitTable)

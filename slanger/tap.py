@@ -88,6 +88,9 @@ BANNER = r"""
 """
 
 
+_log = Logger()
+
+
 class Options(usage.Options):
     """The options after the word `slanger`. Slanger's own spellings, with underscores, are understood too."""
 
@@ -189,6 +192,8 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     settings, number = options.settings, os.environ.get(TETHERED)
+    if "secret" in options.given():
+        _log.warn("the process list shows --secret to everybody on this machine; --secret-file FILE does not")
     if settings.workers > 1:
         service = _watch(options, reactor)
     else:
@@ -284,7 +289,7 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
         address = _of_worker(settings.metrics_host)
         endpoint = _endpoint(address, reactor, None, shared=False)
         site = MetricsSite(replace(api, scrape=scrape), reactor)
-        ports.append(Listening(endpoint, site, "Slanger metrics", address.text))
+        ports.append(Listening(endpoint, site, "Slanger metrics", address.text, limits.unsent_bytes))
     if IService.providedBy(broker):
         broker.setServiceParent(node)
     first = Tether(reactor) if TETHERED in os.environ else Greeting(settings)
@@ -356,7 +361,7 @@ def _ports(
                 factory, address = TLSMemoryBIOFactory(certificate, False, factory), replace(address, tls=False)
             factory = ProxiedPort(factory, settings.trusted_proxies, reactor, settings.limits, complaints)
         endpoint = _endpoint(address, reactor, certificate, shared=settings.reuse_port)
-        return Listening(endpoint, factory, what, text)
+        return Listening(endpoint, factory, what, text, settings.limits.unsent_bytes)
 
     if settings.websocket.same_place(settings.api):
         both = SharedPort(websockets, rest, reactor, settings.limits, settings.path_prefix)

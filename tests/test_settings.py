@@ -57,6 +57,7 @@ NUMBERS = {
     "close-timeout": 1,
     "request-timeout": 30,
     "keep-alive": 60,
+    "unsent-bytes": 128 * 1024,
     "backlog-bytes": 1024 * 1024,
     "total-backlog-bytes": 256 * 1024 * 1024,
 }

@@ -135,7 +135,7 @@ class ApiRequest(Request):
 
     def processingFailed(self, reason: Failure) -> Failure:
         """Answer a fault of ours; it stays in the log."""
-        self._log.failure("answering {method} {path} failed", reason, method=self.method, path=self.path)
+        self.channel.site.complain("answering a request failed", f"{self.method!r} {self.path!r}")
         write(self, plain_text(500, "500 INTERNAL SERVER ERROR"))
         return reason
 

@@ -35,6 +35,7 @@ class Limits:
     :param keep_alive: seconds for which a REST connection that is idle is kept.
     :param backlog_bytes: bytes that may wait for one slow reader, beyond what the kernel and the transport hold.
     :param total_backlog_bytes: bytes that may wait for all slow readers together, with what the transports hold.
+    :param unsent_bytes: bytes that the kernel may hold for one connection beyond what is on its way.
     :param memory_bytes: resident memory above which nobody more is let in.
     """
 
@@ -51,6 +52,7 @@ class Limits:
     keep_alive: int = 60
     backlog_bytes: int = 1024 * 1024
     total_backlog_bytes: int = 256 * 1024 * 1024
+    unsent_bytes: int = 128 * 1024
     memory_bytes: int = UNLIMITED
 
     def longest_message(self, apps: Iterable[App]) -> int:

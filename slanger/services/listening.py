@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from socket import AF_UNIX, IPPROTO_TCP
+
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
@@ -9,6 +12,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slanger.faults import StartupFault
+
+TCP_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+"""Linux and macOS have it."""
 
 
 class Listening(Service):
@@ -18,15 +24,20 @@ class Listening(Service):
     :param factory: makes the connections.
     :param what: who listens, for the log, such as ``WebSocket server``.
     :param where: the address as the operator wrote it.
+    :param unsent_bytes: what the kernel takes for one connection before it is sent. Left to itself it takes some 3 MB
+        for a client that reads nothing; connections have this option from the socket they came in by.
     """
 
     _log = Logger()
 
-    def __init__(self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, what: str, where: str) -> None:
+    def __init__(
+        self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, what: str, where: str, unsent_bytes: int
+    ) -> None:
         self.name = what
         self._endpoint = endpoint
         self._factory = factory
         self._where = where
+        self._unsent_bytes = unsent_bytes
         self._port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
@@ -49,7 +60,15 @@ class Listening(Service):
 
     def _listens(self, port: IListeningPort) -> None:
         self._port = port
+        self.apply(self._unsent_bytes)
         self._log.info("{what} listening on {where}", event="listening", what=self.name, where=self._where)
+
+    def apply(self, unsent_bytes: int) -> None:
+        """Bound what the kernel takes for connections that come from now on; a UNIX socket bounds that itself."""
+        self._unsent_bytes = unsent_bytes
+        listening = getattr(self._port, "socket", None)
+        if listening is not None and listening.family != AF_UNIX and TCP_NOTSENT_LOWAT is not None:
+            listening.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent_bytes)
 
     def _fault(self, cause: BaseException | None) -> StartupFault:
         reason = getattr(cause, "socketError", cause)

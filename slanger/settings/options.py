@@ -138,11 +138,12 @@ OPTIONS = (
     _node_limit("keep-alive", "Seconds for which an idle REST connection is kept."),
     _node_limit("backlog-bytes", "Bytes that may wait for one slow reader."),
     _node_limit("total-backlog-bytes", "Bytes that may wait for all slow readers together.", optional=True),
+    _node_limit("unsent-bytes", "Bytes for one client that the kernel holds and has not sent yet."),
     _node_limit("memory-bytes", "Resident memory above which no client is let in."),
     Option(
         name="cors-origins",
         several=True,
-        help="Origins of the web pages that may read answers of the REST API [none].",
+        help="Origins of the web pages that may read answers of the REST API, separated by commas [none].",
     ),
     Option(
         name="metrics-host",
@@ -212,7 +213,7 @@ OPTIONS = (
         name="origins",
         key="origins",
         several=True,
-        help="Origins of the web pages clients may come from, such as https://*.example.com [any].",
+        help="Origins of the web pages clients may come from, separated by commas [any].",
     ),
     Option(
         name="connection-channels",

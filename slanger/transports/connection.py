@@ -238,7 +238,7 @@ class WebSocketConnection(TwistedProtocol):
             self.spare = PAID_AT_ONCE
             return False
         paid_until = self._paid_until
-        if not now - BURST_SECONDS < paid_until <= now:  # a new connection, one long silent, or a clock set back
+        if not now - BURST_SECONDS < paid_until < now + 1:  # a new connection, one long silent, or a clock set back
             paid_until = now - BURST_SECONDS
         paid = min(int((now - paid_until) * per_second), PAID_AT_ONCE)
         if paid > 0:

@@ -16,6 +16,8 @@ from zope.interface import implementer
 from slanger.faults import StartupFault
 from slanger.services.listening import Listening
 
+UNSENT = 65536
+
 
 @implementer(IStreamServerEndpoint, IListeningPort)
 class Endpoint:
@@ -56,7 +58,7 @@ class ListeningTest(SynchronousTestCase):
             port = other.getsockname()[1]
             endpoint = endpoints.TCP4ServerEndpoint(reactor, port, interface="127.0.0.1")
             where = f"127.0.0.1:{port}"
-            listening = Listening(endpoint, Factory.forProtocol(Protocol), "REST API", where)
+            listening = Listening(endpoint, Factory.forProtocol(Protocol), "REST API", where, UNSENT)
             with capturedLogs() as logs:
                 fault = self.assertRaises(StartupFault, listening.privilegedStartService)
         self.assertEqual(str(fault), f"cannot listen on {where}: Address already in use")
@@ -65,7 +67,7 @@ class ListeningTest(SynchronousTestCase):
     def test_listens(self) -> None:
         """A port that is had is told of, held while the service runs, and let go of."""
         endpoint, factory = Endpoint(), Factory.forProtocol(Protocol)
-        listening = Listening(endpoint, factory, "WebSocket server", "127.0.0.1:8080")
+        listening = Listening(endpoint, factory, "WebSocket server", "127.0.0.1:8080", UNSENT)
         with capturedLogs() as logs:
             listening.privilegedStartService()
             listening.startService()
@@ -82,4 +84,4 @@ class ListeningTest(SynchronousTestCase):
 
     def test_stop_without_a_port(self) -> None:
         """A service that never listened stops without a fault."""
-        self.assertIsNone(Listening(Endpoint(), Factory(), "REST API", ":8080").stopService())
+        self.assertIsNone(Listening(Endpoint(), Factory(), "REST API", ":8080", UNSENT).stopService())

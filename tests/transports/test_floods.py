@@ -195,7 +195,7 @@ class TotalBacklogTests(WebSocketTestCase):
         """Backlog in all: what a transport holds already counts too."""
         client = self.slow("channel")
         self.producer(client).resumeProducing()
-        client.transport.dataBuffer = b"x" * 7_000
+        client.transport.dataBuffer = b"x" * 7_000  # type: ignore[attr-defined]
         self.producer(client).pauseProducing()
         self.assertEqual(self.factory.turn.backlog, 7_000)
 
