@@ -79,6 +79,8 @@ def _row(option: Option | Switch) -> list[str]:
 def _item(option: Option | Switch) -> list[str]:
     text = f"{option.help} [{default(option)}]" if default(option) else option.help
     return [", ".join(f"**{name}**" for name in spelling(option).split(", ")), f"    {text}", ""]
+
+
 class LimitTable(Directive):
     """`.. slanger-limits::` is a table of limits: the name of each option, what happens beyond it, and the metric.
 

@@ -233,7 +233,7 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     broker.attach(Node(registry, users, webhooks))
     liveness = Liveness(reactor, settings.activity_timeout, settings.pong_timeout)
     strain = Strain(reactor, limits.memory_bytes)
-    admission = Admission(limits, reactor, lambda: bool(strain))
+    admission = Admission(limits, reactor, strain.__bool__)
     subscribers = Subscribers(
         apps=apps,
         registry=registry,

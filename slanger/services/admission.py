@@ -61,24 +61,27 @@ class Admission:
         :param origin: of the web page it comes from, None where it does not say.
         :raises ConnectionRefused: there is no room for it, or it comes from the wrong place.
         """
+        limits, key = self._limits, app.key
         if app.origins:
             _check_origin(app, origin)
-        self._check_node(app)
-        if self._by_app[app.key] >= app.connections:
-            raise ConnectionRefused(
-                OVER_QUOTA, f"App has as many connections as it may have ({app.connections})", "connections", app.label
-            )
-        site = site_of(wire.address) if self._limits.address_connections < UNLIMITED else ""
-        if site and self._by_site[site] >= self._limits.address_connections:
-            raise ConnectionRefused(
-                OVER_CAPACITY, "Over capacity: too many connections from your address", "address_connections", app.label
-            )
-        per_second = self._limits.connects_per_second
+        if self._strained():
+            raise ConnectionRefused(OVER_CAPACITY, "Over capacity: too little memory", "memory_bytes", app.label)
+        if self._total >= limits.node_connections:
+            raise ConnectionRefused(OVER_CAPACITY, "Over capacity: too many connections", "node_connections", app.label)
+        of_app = self._by_app.get(key, 0)
+        if of_app >= app.connections:
+            text = f"App has as many connections as it may have ({app.connections})"
+            raise ConnectionRefused(OVER_QUOTA, text, "connections", app.label)
+        site = site_of(wire.address) if limits.address_connections < UNLIMITED else ""
+        if site and self._by_site[site] >= limits.address_connections:
+            text = "Over capacity: too many connections from your address"
+            raise ConnectionRefused(OVER_CAPACITY, text, "address_connections", app.label)
+        per_second = limits.connects_per_second
         if per_second < UNLIMITED and not self._connects.take(per_second, self._clock.seconds()):
             text = "Over capacity: too many connect at once; come back soon"
             raise ConnectionRefused(OVER_CAPACITY, text, "connects_per_second", app.label)
         self._total += 1
-        self._by_app[app.key] += 1
+        self._by_app[key] = of_app + 1
         if site:
             self._by_site[site] += 1
 
@@ -99,12 +102,6 @@ class Admission:
         bucket = self._requests.setdefault(app.key, Bucket())
         if not bucket.take(app.requests_per_second, self._clock.seconds()):
             raise TooMany(f"Too many requests: this app may send {app.requests_per_second} per second")
-
-    def _check_node(self, app: App) -> None:
-        if self._strained():
-            raise ConnectionRefused(OVER_CAPACITY, "Over capacity: too little memory", "memory_bytes", app.label)
-        if self._total >= self._limits.node_connections:
-            raise ConnectionRefused(OVER_CAPACITY, "Over capacity: too many connections", "node_connections", app.label)
 
 
 def site_of(address: str) -> str:
