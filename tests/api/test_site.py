@@ -212,6 +212,18 @@ class ConnectionTests(ApiTestCase):
             self.assertEqual(self.node.tallies.connections_cut["request_timeout",], 1)
             self.node.tallies.connections_cut.clear()
 
+    def test_body_drop_by_drop(self) -> None:
+        """Bounded: so is a request whose head is there at once, and whose body is not."""
+        whole = request_bytes("POST", EVENTS, b"s" * 100)
+        connection = self.connect()
+        connection.say(whole[:-90])
+        for at in range(LIMITS.request_timeout):
+            self.assertFalse(connection.ended)
+            connection.say(whole[at - 90 : at - 89])
+            self.clock.advance(1)
+        self.assert_refused(connection.read()[0], 408)
+        self.assertTrue(connection.ended)
+
     def test_never_ending(self) -> None:
         """Bounded: requests that follow each other in one stream each have their own time, whole or in part."""
         connection = self.connect()
