@@ -150,7 +150,7 @@ def observer_for(form: str, twistd: Mapping[str, Any], always: Mapping[str, obje
 
 
 class WithLog(MultiService):
-    """A service whose application logs through an observer of ours, unless twistd was given another (`--logger`).
+    """A service whose application logs through an observer of ours.
 
     :param make: makes the observer.
     """

@@ -198,8 +198,11 @@ def makeService(options: Options) -> IService:
         service = _watch(options, reactor)
     else:
         service = assemble(settings, cast(IReactorTime, reactor), secrets.randbelow)
+    twistd = options.parent or {}
+    if twistd.get("logger"):
+        return service
     always = {} if number is None else {"worker": int(number)}
-    return WithLog(service, lambda: observer_for(settings.log_format, options.parent or {}, always))
+    return WithLog(service, lambda: observer_for(settings.log_format, twistd, always))
 
 
 def _watch(options: Options, reactor: Any) -> MultiService:

@@ -31,6 +31,8 @@ TEXTS = {
     "trusted-proxies": ("10.0.0.0/8", "192.0.2.1/32", "unix"),
     "proxy-protocol": ("api", "websocket", "both"),
     "path-prefix": ("/one", "/two", "/three"),
+    "metrics-host": ("one:1", "two:2", "three:3"),
+    "log-format": ("json", "text"),
 }
 NEEDS = {
     "tls-key": 'tls-cert = "c.pem"\n',
@@ -38,6 +40,8 @@ NEEDS = {
     "proxy-protocol": 'trusted-proxies = "unix"\n',
 }
 """Options that mean nothing without others."""
+ATTRIBUTES = {"api-host": "api", "websocket-host": "websocket", "redis-url": "redis"}
+"""What settings call an option, where that is not its name."""
 
 
 class FileTestCase(SynchronousTestCase):
@@ -104,7 +108,7 @@ class OptionTests(FileTestCase):
     def test_every_option_of_the_node(self) -> None:
         """Settings file: every option of the node may stand in it, numbers as numbers."""
         for option in OF_NODE:
-            attribute = option.name.replace("-", "_").removesuffix("_host").removesuffix("_url")
+            attribute = ATTRIBUTES.get(option.name, option.name.replace("-", "_"))
             others = NEEDS.get(option.name, "")
             if option.number:
                 self.assertEqual(member(self.read(f"{option.name} = 7\n{APP}"), option.name), 7)
@@ -226,7 +230,7 @@ class OrderTests(FileTestCase):
             if option.name == "tls-ports":
                 self.assertEqual((settings.websocket.tls, settings.api.tls), ((False, True), (True, False))[winner])
                 continue
-            found = member(settings, option.name.removesuffix("-host").removesuffix("-url"))
+            found = member(settings, ATTRIBUTES.get(option.name, option.name))
             expected = (values[winner],) if option.several else values[winner]
             self.assertEqual(getattr(found, "text", found if option.several else str(found)), expected, option.name)
 

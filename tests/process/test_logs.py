@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.nodes import JOINED, Node
 from tests.cluster.redis import RedisServer
-from tests.process.running import Daemon, Foreground, ProcessTestCase, ask, read
-from tests.server import KEY, PATIENCE, SECRET, Server, free_port, wait_for
+from tests.process.running import Daemon, Foreground, ProcessTestCase, ask, environment, read
+from tests.server import KEY, PATIENCE, SECRET, Server, free_port, twistd, wait_for
 
 COMMON = ["time", "level", "namespace", "event", "message"]
 
@@ -62,6 +63,21 @@ class JsonTests(ProcessTestCase):
             daemon.terminate()
             self.assertEqual(len(named(Path(f"{daemon.log_file}.1").read_text(), "start")), 1)
             self.assertEqual(len(named(daemon.log_file.read_text(), "stop")), 1)
+
+    def test_observer_of_twistd(self) -> None:
+        """Log: an observer that twistd is given by name takes the place of ours, and of our file."""
+        options = (f"--app-key={KEY}", "--redis-url=none", "--log-format=json", *addresses())
+        file = self.folder / "log"
+        own = "import sys, twisted.logger as t\ndef make(): return t.textFileLogObserver(sys.stdout)"
+        (self.folder / "own.py").write_text(own, encoding="utf-8")
+        command = twistd("-n", "--pidfile=", "--logger=own.make", f"--logfile={file}", "slanger", *options)
+        env = {**environment(), "PYTHONPATH": f"{self.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+        out = self.folder / "out"
+        with out.open("wb") as stdout, subprocess.Popen(command, cwd=self.folder, stdout=stdout, env=env) as process:
+            wait_for("both ports", lambda: out.read_text().count("listening on") == 2)
+            process.terminate()
+        self.assertFalse(file.exists())
+        self.assertIn("[slanger.tap.Greeting#info] slanger", out.read_text())
 
     def test_workers(self) -> None:
         """JSON: workers' lines are theirs, with their numbers, beside those of the process that watches them."""
