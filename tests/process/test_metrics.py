@@ -7,6 +7,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from datetime import datetime
 
 from websockets.extensions import Extension
 from websockets.frames import Frame, Opcode
@@ -16,7 +17,7 @@ from tests.cluster.nodes import JOINED, Cluster, Node
 from tests.cluster.redis import RedisServer
 from tests.process.running import ProcessTestCase, ask, read, run
 from tests.scraping import scrape
-from tests.server import KEY, PATIENCE, Server, free_port, wait_for
+from tests.server import KEY, PATIENCE, Server, free_port, let_pass, wait_for
 
 APP = KEY
 """What names the app in metrics, as it has no id."""
@@ -169,6 +170,22 @@ class ScrapeTests(ProcessTestCase):
         self.assertGreater(told("process_open_fds"), 5)
         self.assertEqual({value for _, value in told.by("build_info", "version").items()}, {1.0})
         self.assertEqual(told.by("degraded", "reason"), {})
+
+    def test_late(self) -> None:
+        """Health: a process that was held up says so, since when, and in metrics and the log, while it serves."""
+        self.server.pause()
+        let_pass(2.5)
+        self.server.resume()
+        wait_for("its own look", lambda: "degraded" in self.server.log)
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.server.api_port}/health", timeout=PATIENCE) as answer:
+            told = json.load(answer)
+        self.assertEqual((told["status"], [reason["code"] for reason in told["reasons"]]), ("degraded", ["loop_lag"]))
+        since = datetime.fromisoformat(told["reasons"][0]["since"]).timestamp()
+        self.assertLess(abs(since - time.time()), 60)
+        scraped = scrape(self.server.api_port)
+        self.assertEqual(scraped("degraded", reason="loop_lag"), 1)
+        self.assertGreater(scraped("event_loop_lag_seconds_sum"), 1)
+        self.assert_serves(self.connect(self.server.websocket_port), "127.0.0.1", self.server.api_port)
 
     def test_methods(self) -> None:
         """Metrics: nothing but GET and HEAD is taken."""
