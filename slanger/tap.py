@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -198,7 +198,7 @@ def makeService(options: Options) -> IService:
         service = _watch(options, reactor)
     else:
         service = assemble(settings, cast(IReactorTime, reactor), secrets.randbelow)
-    twistd = options.parent or {}
+    twistd: Mapping[str, Any] = options.parent or {}
     if twistd.get("logger"):
         return service
     always = {} if number is None else {"worker": int(number)}

@@ -9,6 +9,7 @@ default. The secret may also come from a file, or from systemd as the credential
 `file`       the settings file
 `addresses`  where ports listen
 `proxies`    proxies in front: whom to believe, and what they send
+`metrics`    where metrics are to be had
 `explain`    what an app's settings mean, in words
 `help`       what `--help` and the manual page say
 ===========  ==========================================================
@@ -17,7 +18,7 @@ default. The secret may also come from a file, or from systemd as the credential
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ from slanger.domain.origins import ANY, origin_fault
 from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
 from slanger.faults import StartupFault
 from slanger.proxies import Proxies
-from slanger.settings.addresses import ANY_HOST, LARGEST_PORT, Address, endpoint_string, read_address, with_tls
+from slanger.settings.addresses import Address, endpoint_string, read_address, with_tls
 from slanger.settings.explain import explain_app, explain_limits
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
+from slanger.settings.metrics import read_metrics_host
 from slanger.settings.options import OPTIONS, SWITCHES
 from slanger.settings.proxies import read_path_prefix, read_proxies, read_proxy_protocol
 from slanger.settings.sources import Values, as_environment, environment, flags
@@ -51,9 +53,6 @@ __all__ = [
 
 CREDENTIAL = "slanger-secret"
 """Name of the systemd credential (`LoadCredential=slanger-secret:FILE`) that holds the secret."""
-
-METRICS_PORT = 9601
-"""The port of Soketi's metrics, which Prometheus may know already."""
 
 LOG_FORMATS = ("text", "json")
 
@@ -197,7 +196,7 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         workers=workers,
         reuse_port=reuse_port,
         metrics=values.switch("metrics"),
-        metrics_host=_read_metrics_host(values, (websocket, api)),
+        metrics_host=read_metrics_host(values, (websocket, api)),
         soketi_metrics=values.switch("soketi-metrics"),
         log_format=values.choice("log-format", LOG_FORMATS),
         access_log=values.switch("access-log"),
@@ -217,32 +216,6 @@ def _read_origins(values: Values, name: str) -> tuple[str, ...]:
         if fault := origin_fault(origin):
             raise StartupFault(f"{values.origin(name)} {origin!r}: {fault}")
     return () if ANY in origins and name == "origins" else origins
-
-
-def _read_metrics_host(values: Values, ports: Sequence[Address]) -> Address | None:
-    """Read where metrics have a port of their own: each worker one of its own, as each counts for itself."""
-    text, workers = values.text("metrics-host"), values.number("workers")
-    if values.switch("metrics") and (workers > 1 or values.switch("reuse-port")):
-        raise StartupFault(
-            f"{values.origin('metrics')}: each worker counts for itself, and which of them a request to the shared port"
-            " meets is chance; give --metrics-host, and each has a port of its own"
-        )
-    if text is None:
-        return None
-    origin = values.origin("metrics-host")
-    address = read_address(origin, text, METRICS_PORT)
-    if workers > 1 and address.endpoint is not None:
-        raise StartupFault(f"{origin}: with workers it takes an address of the form HOST:PORT, not {text}")
-    last = address.port + workers - 1
-    if last > LARGEST_PORT:
-        raise StartupFault(
-            f"{origin} {text}: {workers} workers need a port each, from this one on up to {LARGEST_PORT}"
-        )
-    for other in ports:
-        same_host = other.host == address.host or ANY_HOST in (other.host, address.host)
-        if address.endpoint is other.endpoint is None and same_host and address.port <= other.port <= last:
-            raise StartupFault(f"{origin} {text}: {other.text} is for clients; metrics need a port of their own")
-    return address
 
 
 def _read_prefix(values: Values) -> str:
