@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.application.service import IService, MultiService, Service
@@ -27,11 +27,13 @@ from slanger.domain.cache import EventCache
 from slanger.faults import StartupFault
 from slanger.protocol.names import REQUEST_BODY_BYTES
 from slanger.services.counts import SubscriptionCounts
+from slanger.services.drain import LONGEST, Draining
 from slanger.services.listening import Listening
 from slanger.services.liveness import Liveness
 from slanger.services.memory import Memory
 from slanger.services.node import Node
 from slanger.services.posting import Poster
+from slanger.services.readiness import Readiness
 from slanger.services.registry import ChannelRegistry
 from slanger.services.subscribers import Subscribers
 from slanger.services.users import Users
@@ -46,6 +48,8 @@ from slanger.settings import (
     endpoint_string,
     read_settings,
 )
+from slanger.signals import Signals, SignalsOfWorker
+from slanger.systemd import InheritedPort, Notify
 from slanger.transports.direct import writer
 from slanger.transports.shared import SharedPort
 from slanger.transports.websocket import MESSAGE_BYTES, WebSocketFactory
@@ -178,7 +182,10 @@ def makeService(options: Options) -> IService:
 
     if options.settings.workers > 1:
         return _watch(options, reactor)
-    return assemble(options.settings, cast(IReactorTime, reactor), secrets.randbelow)
+    node = assemble(options.settings, cast(IReactorTime, reactor), secrets.randbelow, os.environ)
+    signals = SignalsOfWorker(reactor) if TETHERED in os.environ else Signals(reactor)
+    signals.setServiceParent(node)
+    return node
 
 
 def _watch(options: Options, reactor: Any) -> MultiService:
@@ -186,17 +193,28 @@ def _watch(options: Options, reactor: Any) -> MultiService:
     settings = options.settings
     given = {**options.given(), "workers": "1", "reuse-port": True}
     places = [(address.host, address.port) for address in (settings.websocket, settings.api)]
+    notify = Notify(reactor, os.environ, lambda: f"{settings.workers} workers")
+    kill_time = settings.drain_seconds + LONGEST
+    workers = Workers(
+        reactor, settings.workers, as_environment(given, os.environ), places, kill_time=kill_time, notify=notify
+    )
     watching = MultiService()
-    Greeting(settings).setServiceParent(watching)
-    Workers(reactor, settings.workers, as_environment(given, os.environ), places).setServiceParent(watching)
+    for service in (Greeting(settings), Signals(reactor, workers.kill), notify, workers):
+        service.setServiceParent(watching)
     return watching
 
 
-def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[int], int]) -> MultiService:
+def assemble(
+    settings: Settings,
+    reactor: IReactorTime,
+    random_below: Callable[[int], int],
+    environment: MutableMapping[str, str] | None = None,
+) -> Draining:
     """Put the parts of a node together.
 
     :param reactor: its clock, and where it listens.
     :param random_below: its entropy; makes socket ids.
+    :param environment: says where systemd wants to hear of it; see `Notify`.
     """
     apps = Apps(settings.apps)
     broker = _broker(settings, reactor, random_below)
@@ -221,15 +239,30 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
         subscribers, reactor, max(MESSAGE_BYTES, *(app.message_bytes for app in settings.apps))
     )
     body_bytes = max(REQUEST_BODY_BYTES, *(app.body_bytes for app in settings.apps))
-    rest = LeanSite(Api(apps, registry, users, reactor, body_bytes, broker.cut_off_since), reactor, writer)
-    node = MultiService()
+    notify = Notify(reactor, {} if environment is None else environment, lambda: readiness.describe(len(subscribers)))
+    readiness = Readiness(reactor, broker.cut_off_since, notify.ready)
+    api = Api(apps, registry, users, reactor, body_bytes, broker.cut_off_since, lambda: readiness.reason)
+    rest = LeanSite(api, reactor, writer)
+    node = Draining(
+        reactor,
+        readiness,
+        broker,
+        subscribers,
+        websockets.handshakes,
+        webhooks,
+        seconds=settings.drain_seconds,
+        on_leaving=lambda: notify.stopping(settings.drain_seconds + LONGEST),
+    )
     memory = Memory(reactor, lambda: len(registry) + len(subscribers))
-    ports = _ports(settings, reactor, websockets, rest)
+    ports = tuple(_ports(settings, reactor, websockets, rest))
     if IService.providedBy(broker):
         broker.setServiceParent(node)
     first = Tether(reactor) if TETHERED in os.environ else Greeting(settings)
-    for service in (first, webhooks, counts, registry, users, liveness, subscribers, memory, *ports):
+    for service in (first, webhooks, counts, registry, users, liveness, subscribers, memory, notify):
         service.setServiceParent(node)
+    for port, for_requests in ports:
+        node.add_port(port, for_requests=for_requests)
+    readiness.setServiceParent(node)
     return node
 
 
@@ -258,22 +291,22 @@ def _broker(settings: Settings, reactor: IReactorTime, random_below: Callable[[i
 
 def _ports(
     settings: Settings, reactor: IReactorTime, websockets: IProtocolFactory, rest: IProtocolFactory
-) -> Iterator[Listening]:
-    """Open a port for each, or one for both."""
+) -> Iterator[tuple[Listening, bool]]:
+    """Open a port for each, or one for both; tell which is for requests."""
     certificate = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         certificate = read_certificate(settings.tls_cert, settings.tls_key)
 
     def listening(what: str, address: Address, factory: IProtocolFactory) -> Listening:
         endpoint = _endpoint(address, reactor, certificate, shared=settings.reuse_port)
-        return Listening(endpoint, factory, what, address.text)
+        return Listening(endpoint, factory, what, address.text, shared=address.text.startswith("systemd:"))
 
     if settings.websocket.same_place(settings.api):
         shared = SharedPort(websockets, rest, reactor)
-        yield listening("Slanger WebSocket and API server", settings.websocket, shared)
+        yield listening("Slanger WebSocket and API server", settings.websocket, shared), True
     else:
-        yield listening("Slanger WebSocket server", settings.websocket, websockets)
-        yield listening("Slanger API server", settings.api, rest)
+        yield listening("Slanger WebSocket server", settings.websocket, websockets), False
+        yield listening("Slanger API server", settings.api, rest), True
 
 
 def _endpoint(
@@ -281,6 +314,8 @@ def _endpoint(
 ) -> IStreamServerEndpoint:
     if shared:
         return SharedPortEndpoint(reactor, address.host, address.port, certificate if address.tls else None)
+    if address.inherited is not None:
+        return InheritedPort(reactor, address.inherited, certificate if address.tls else None)
     if address.tls:
         return SSL4ServerEndpoint(reactor, address.port, certificate, interface=address.host)
     try:

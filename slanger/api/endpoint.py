@@ -31,6 +31,7 @@ class Api:
     :param clock: the time of day; signatures expire by it.
     :param body_bytes: bytes of one body, at most.
     :param cut_off_since: see `IBroker.cut_off_since`.
+    :param unready: tells why no clients are to be sent to this node, or None.
     """
 
     apps: Apps
@@ -39,6 +40,7 @@ class Api:
     clock: IReactorTime
     body_bytes: int = REQUEST_BODY_BYTES
     cut_off_since: Callable[[], float | None] = lambda: None
+    unready: Callable[[], str | None] = lambda: None
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -141,9 +143,9 @@ def plain_text(status: int, text: str, allow: str = "") -> Reply:
     return Reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), allow)
 
 
-def json_text(answer: Answer) -> Reply:
+def json_text(answer: Answer, status: int = 200) -> Reply:
     """Answer with JSON."""
-    return Reply(200, "application/json", msgspec.json.encode(answer))
+    return Reply(status, "application/json", msgspec.json.encode(answer))
 
 
 def respond(request: Request, reply: Reply | Deferred[Reply]) -> Any:

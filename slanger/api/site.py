@@ -17,7 +17,7 @@ from slanger.api.batch import BatchEvents
 from slanger.api.channels import Channel, Channels
 from slanger.api.endpoint import Api, Leaf, Nowhere, plain_text, write
 from slanger.api.events import ChannelEvents, Events
-from slanger.api.health import Health
+from slanger.api.health import Health, Ready
 from slanger.api.users import ChannelUsers, TerminateConnections
 from slanger.protocol.names import REQUEST_BODY_BYTES
 
@@ -63,6 +63,8 @@ class Root(Resource):
                 return TerminateConnections(self._api, app_id, user_id)
             case ["health"]:
                 return Health(self._api)
+            case ["ready"]:
+                return Ready(self._api)
             case ["users", user_id, "terminate_connections"]:  # the Python SDK leaves the app out
                 return TerminateConnections(self._api, None, user_id)
         return Nowhere()

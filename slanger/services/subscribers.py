@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import UNSET, UnsetType
 from twisted.application.service import Service
@@ -17,6 +17,7 @@ from slanger.protocol.effects import Effect, Join, Leave, Say, SignInUser, SignO
 from slanger.protocol.errors import (
     APP_NOT_FOUND,
     CONNECTION_UNAUTHORIZED,
+    OVER_CAPACITY,
     PONG_NOT_RECEIVED,
     SHUTTING_DOWN,
     UNSUPPORTED_VERSION,
@@ -154,9 +155,12 @@ class Subscribers(Service):
         self._activity_timeout = activity_timeout
         self._verbose = verbose
         self._connected: dict[Subscriber, IDelayedCall | None] = {}
+        self._leaving = False
 
     def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
         """Let a client in, or raise `ConnectionRefused`."""
+        if self._leaving:
+            raise ConnectionRefused(OVER_CAPACITY, "Server is shutting down")  # at once it would only come here again
         app = self._apps.with_key(key)
         if app is None:
             raise ConnectionRefused(APP_NOT_FOUND, f"App key {key} does not exist on this server")
@@ -191,11 +195,21 @@ class Subscribers(Service):
         """Count the connections."""
         return len(self._connected)
 
+    def take_leave(self) -> Sequence[Subscriber]:
+        """Let nobody in any more; give who is here, the longest first."""
+        self._leaving = True
+        return tuple(self._connected)
+
+    def send_away(self, subscribers: Iterable[Subscriber]) -> None:
+        """Close those who have not gone yet; they come back at once, to another node or to this one's successor."""
+        for subscriber in subscribers:
+            if subscriber in self._connected:
+                subscriber.close(SHUTTING_DOWN, "Server is shutting down")
+
     def stopService(self) -> None:
-        """Send everybody away; they come back at once, to this server's successor or to another node."""
+        """Send everybody away."""
         super().stopService()
-        for subscriber in tuple(self._connected):
-            subscriber.close(SHUTTING_DOWN, "Server is shutting down")
+        self.send_away(self.take_leave())
 
     def _tell(self, name: str, subscriber: Subscriber, code: int | UnsetType = UNSET) -> None:
         user_id = UNSET if subscriber.user is None else subscriber.user.id

@@ -68,6 +68,7 @@ class Settings:
     :param pong_timeout: seconds.
     :param cache_ttl: seconds.
     :param workers: processes on the same ports.
+    :param drain_seconds: over which clients are sent away at a stop.
     :param check: whether to say what the settings mean, and no more.
     """
 
@@ -86,6 +87,7 @@ class Settings:
     cache_ttl: int
     cache_bytes: int
     workers: int
+    drain_seconds: int
     reuse_port: bool
     verbose: bool
     check: bool
@@ -148,6 +150,7 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         cache_ttl=values.number("cache-ttl"),
         cache_bytes=values.number("cache-bytes"),
         workers=workers,
+        drain_seconds=values.number("drain-seconds", least=0),
         reuse_port=reuse_port,
         verbose=values.switch("verbose"),
         check=values.switch("check"),

@@ -104,6 +104,12 @@ OPTIONS = (
         number=True,
         help="Processes that serve on the same ports, tied together by Redis.",
     ),
+    Option(
+        name="drain-seconds",
+        default="5",
+        number=True,
+        help="Seconds over which clients are sent away at a stop; 0 is at once.",
+    ),
     Option(name="tls-cert", help="Certificate in PEM, with its chain: the ports speak TLS."),
     Option(name="tls-key", help="Private key of the certificate [in the certificate's file]."),
     Option(name="tls-ports", default="both", help="Which ports speak TLS: both, websocket or api."),

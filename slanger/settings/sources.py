@@ -81,11 +81,11 @@ class Values:
         given = (name for source in self._sources for name in names if source.values.get(name) not in (None, ""))
         return next(given, None)
 
-    def number(self, name: str) -> int:
-        """Give an option that counts something: at least 1."""
+    def number(self, name: str, least: int = 1) -> int:
+        """Give an option that counts something."""
         text = self.required(name)
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= LARGEST):
-            raise StartupFault(f"{self.origin(name)} {text!r}: expected a whole number from 1 to {LARGEST}")
+        if not (text.isascii() and text.isdigit() and least <= int(text[:12]) <= LARGEST):
+            raise StartupFault(f"{self.origin(name)} {text!r}: expected a whole number from {least} to {LARGEST}")
         return int(text)
 
     def choice(self, name: str, choices: Iterable[str]) -> str:

@@ -74,6 +74,7 @@ class Holdings:
 
     :param subscriptions: counts this node's subscribers on a channel.
     :param on_due: called when an app is to be told something now.
+    :ivar handing_over: whether who leaves may come back to another node.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Holdings:
         self._commands: Commands | None = None
         self._lease = ""
         self._flushing = False
+        self.handing_over = False
 
     # What changes
 
@@ -126,10 +128,10 @@ class Holdings:
         self._soon()
 
     def leave(self, held: Held) -> None:
-        """Have the cluster let a user go."""
-        app = held.app
+        """Have the cluster let a user go: at once, or after the grace where this node hands its users over."""
+        app, how = held.app, "hand" if self.handing_over else "leave"
         self._changes.append(
-            (("leave", app.key, _hooked(app, held.channel), False, held.channel, held.member.user_id), None)
+            ((how, app.key, _hooked(app, held.channel), False, held.channel, held.member.user_id), None)
         )
         self._soon()
 

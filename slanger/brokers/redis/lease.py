@@ -24,6 +24,9 @@ from slanger.protocol.names import GRACE
 BEATS = 6
 """Beats in the time of a lease."""
 
+HANDED_OVER = b"~"
+"""Stands in the names under which nodes hand over; a node's lease has none."""
+
 SWEPT = 500
 """Things that are let go of in one command, about."""
 
@@ -112,7 +115,7 @@ class Lease:
                 self._ended.remove(lease)
 
     def depart(self, commands: Commands) -> Deferred[Any]:
-        """End this node's lease; the others let go of what it held, its users with the grace."""
+        """End this node's lease; after the grace the others let go of what it still held."""
         return commands.run(DEPART, *self._root.arguments, GRACE * 1000, self.name, *self._ended)
 
     def pause(self) -> None:
@@ -166,7 +169,8 @@ class Lease:
     async def _clean_up(self, commands: Commands, lease: bytes) -> None:
         try:
             await self._sweep_all(commands, lease)
-            self._log.info("cleaned up after {lease}, whose lease has ended", lease=lease.decode("latin-1"))
+            if HANDED_OVER not in lease:
+                self._log.info("cleaned up after {lease}, whose lease has ended", lease=lease.decode("latin-1"))
         finally:
             self._sweeping.discard(lease)
 
