@@ -39,6 +39,7 @@ from slanger.services.subscribers import Subscribers
 from slanger.services.users import Users
 from slanger.services.webhooks import Webhooks
 from slanger.settings import (
+    BACKLOG,
     OPTIONS,
     SWITCHES,
     Address,
@@ -313,11 +314,11 @@ def _endpoint(
     address: Address, reactor: Any, certificate: CertificateOptions | None, *, shared: bool
 ) -> IStreamServerEndpoint:
     if shared:
-        return SharedPortEndpoint(reactor, address.host, address.port, certificate if address.tls else None)
+        return SharedPortEndpoint(reactor, address.host, address.port, certificate if address.tls else None, BACKLOG)
     if address.inherited is not None:
         return InheritedPort(reactor, address.inherited, certificate if address.tls else None)
     if address.tls:
-        return SSL4ServerEndpoint(reactor, address.port, certificate, interface=address.host)
+        return SSL4ServerEndpoint(reactor, address.port, certificate, BACKLOG, interface=address.host)
     try:
         return cast("IStreamServerEndpoint", serverFromString(reactor, endpoint_string(address)))
     except Exception as fault:

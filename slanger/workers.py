@@ -31,9 +31,6 @@ from slanger.systemd import Notify
 TETHERED = "WORKER_OF_SLANGER"
 """The environment variable that tells a process that it is a worker, and which."""
 
-BACKLOG = 1024
-"""Connections that may wait to be accepted."""
-
 _TWISTD = "from twisted.scripts.twistd import run; run()"
 _LOOK = 0.05
 
@@ -172,11 +169,14 @@ class Tether(Service):
 class SharedPortEndpoint:
     """A TCP port that other processes may listen on too."""
 
-    def __init__(self, reactor: Any, host: str, port: int, certificate: CertificateOptions | None) -> None:
+    def __init__(
+        self, reactor: Any, host: str, port: int, certificate: CertificateOptions | None, backlog: int
+    ) -> None:
         self._reactor = reactor
         self._host = host
         self._port = port
         self._certificate = certificate
+        self._backlog = backlog
 
     def listen(self, factory: Any) -> Deferred[Any]:
         """Listen; fails with `OSError` where the port cannot be had."""
@@ -185,7 +185,7 @@ class SharedPortEndpoint:
         listening: Deferred[Any] = Deferred()
         try:
             with bind_shared(self._host, self._port) as bound:
-                bound.listen(BACKLOG)
+                bound.listen(self._backlog)
                 port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
         except OSError as fault:
             listening.errback(fault)

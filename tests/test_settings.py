@@ -456,8 +456,8 @@ class AddressTests(SettingsTestCase):
     def test_endpoint_string_of_an_address(self) -> None:
         """Addresses: an address becomes an endpoint string, the colons of IPv6 quoted."""
         for text, expected in (
-            ("127.0.0.1:9000", "tcp:9000:interface=127.0.0.1"),
-            ("[::1]:9000", "tcp:9000:interface=\\:\\:1"),
+            ("127.0.0.1:9000", "tcp:9000:interface=127.0.0.1:backlog=1024"),
+            ("[::1]:9000", "tcp:9000:interface=\\:\\:1:backlog=1024"),
         ):
             self.assertEqual(endpoint_string(read_address("-a", text, 1)), expected)
 

@@ -24,13 +24,14 @@ from slanger.brokers.redis.address import RedisAddress, read_redis_url
 from slanger.domain.apps import App
 from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
 from slanger.faults import StartupFault
-from slanger.settings.addresses import Address, endpoint_string, read_address, with_tls
+from slanger.settings.addresses import BACKLOG, Address, endpoint_string, read_address, with_tls
 from slanger.settings.explain import explain_app
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
 from slanger.settings.options import OPTIONS, SWITCHES
 from slanger.settings.sources import Values, as_environment, environment, flags
 
 __all__ = [
+    "BACKLOG",
     "CREDENTIAL",
     "OPTIONS",
     "SWITCHES",

@@ -14,6 +14,9 @@ from slanger.faults import StartupFault
 ANY_HOST = "0.0.0.0"  # noqa: S104 - what Slanger did, and what a server is for
 LARGEST_PORT = 65535
 
+BACKLOG = 1024
+"""Connections that may wait to be accepted, as they do when clients of another node come all at once; Twisted has 50."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -77,7 +80,7 @@ def with_tls(address: Address, origin: str) -> Address:
 
 def endpoint_string(address: Address) -> str:
     """Write an address without TLS as a Twisted endpoint string."""
-    return address.endpoint or f"tcp:{address.port}:interface={quoteStringArgument(address.host)}"
+    return address.endpoint or f"tcp:{address.port}:interface={quoteStringArgument(address.host)}:backlog={BACKLOG}"
 
 
 def _endpoint_kinds() -> set[str]:
