@@ -15,7 +15,7 @@ ANY_HOST = "0.0.0.0"  # noqa: S104 - what Slanger did, and what a server is for
 LARGEST_PORT = 65535
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted, as they do when clients of another node come all at once; Twisted has 50."""
+"""Connections that may wait to be accepted, as clients of another node do when they come at once; Twisted has 50."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
-from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.process.running import LISTENING, Daemon, ProcessTestCase, read
+from tests.process.running import LISTENING, Daemon, ProcessTestCase, closed_with, read
 from tests.server import KEY, PATIENCE, Server, free_port, wait_for
 
 SUBREAPER = 36
@@ -37,15 +37,6 @@ def ready(port: int) -> tuple[int, dict[str, object]]:
     return answer
 
 
-def closed_with(client: ClientConnection) -> int | None:
-    """Read to the end of a connection, and give the close code."""
-    try:
-        while True:
-            client.recv(PATIENCE)
-    except ConnectionClosed as closed:
-        return closed.rcvd.code if closed.rcvd else None
-
-
 class Stopping(ProcessTestCase):
     """Servers in the foreground."""
 
@@ -53,21 +44,13 @@ class Stopping(ProcessTestCase):
         """Connect some clients."""
         return [self.connect(server.websocket_port) for _ in range(count)]
 
-    def send(self, server: Server, number: int) -> None:
-        """Send a signal."""
-        os.kill(server.pid, number)
-
-    def wait(self, server: Server) -> int:
-        """Wait for the end; give the exit status."""
-        return server._process.wait(PATIENCE)
-
     def test_signals(self) -> None:
         """Stop: on SIGTERM and SIGINT alike every client is closed with 4200, and the exit status is 0."""
         for number in (signal.SIGTERM, signal.SIGINT):
             with Server() as server:
                 clients = self.crowd(server, 3)
-                self.send(server, number)
-                self.assertEqual(self.wait(server), 0)
+                server.signal(number)
+                self.assertEqual(server.wait(), 0)
                 self.assertEqual([closed_with(client) for client in clients], [4200] * 3)
                 self.assertIn("Server Shut Down", server.log)
                 self.assertNotIn("Traceback", server.log)
@@ -76,9 +59,9 @@ class Stopping(ProcessTestCase):
         """Stop: while clients are sent away `/ready` is 503, requests are answered, and newcomers are not let in."""
         for one_port in (False, True):
             with Server("--drain-seconds=60", one_port=one_port) as server:
-                wait_for("being ready", lambda: ready(server.api_port) == (200, {"ready": True}))  # noqa: B023
+                wait_for("being ready", lambda: ready(server.api_port) == (200, {"ready": True}))
                 clients = self.crowd(server, 300)
-                self.send(server, signal.SIGTERM)
+                server.signal(signal.SIGTERM)
                 self.assertEqual(closed_with(clients[0]), 4200)
                 status, told = ready(server.api_port)
                 self.assertEqual((status, told["ready"]), (503, False))
@@ -90,17 +73,17 @@ class Stopping(ProcessTestCase):
                 else:
                     with socket.socket() as probe:
                         self.assertNotEqual(probe.connect_ex(("127.0.0.1", server.websocket_port)), 0)
-                self.assertIsNone(server._process.poll())
+                self.assertTrue(Path(f"/proc/{server.pid}/exe").exists())
 
     def test_second_signal(self) -> None:
         """Stop: a second signal ends the process at once, by that signal, however many clients there are."""
         for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)):
             with Server("--drain-seconds=600") as server:
                 clients = self.crowd(server, 150)
-                self.send(server, first)
+                server.signal(first)
                 self.assertEqual(closed_with(clients[0]), 4200)
-                self.send(server, second)
-                self.assertEqual(self.wait(server), -second)
+                server.signal(second)
+                self.assertEqual(server.wait(), -second)
 
     def test_who_waits(self) -> None:
         """Stop: who is connected, but not accepted yet, is answered and not cut off: on both ports."""
@@ -112,9 +95,9 @@ class Stopping(ProcessTestCase):
                 client.sendall(HANDSHAKE + GOODBYE)
             for request in requests:
                 request.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-            self.send(server, signal.SIGTERM)
+            server.signal(signal.SIGTERM)
             server.resume()
-            self.assertEqual(self.wait(server), 0)
+            self.assertEqual(server.wait(), 0)
             for client in clients:
                 self.assertIn(b"HTTP/1.1 101", everything(client))
             for request in requests:
