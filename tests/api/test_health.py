@@ -83,6 +83,5 @@ class ReadyTests(HealthTestCase):
             self.assertEqual((status, json.loads(body)), (503, {"ready": False, "reason": "stopping: because"}))
 
     def test_method(self) -> None:
-        """Ready: nothing but GET and HEAD is taken."""
+        """Ready: nothing but GET is taken."""
         self.assertEqual(self.ask("POST")[0], 405)
-        self.assertEqual(self.ask("HEAD"), (200, b""))

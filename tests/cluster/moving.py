@@ -120,7 +120,8 @@ def main() -> None:
     with RedisServer() as redis, ExitStack() as stack:
         nodes = [Node(redis.url, f"--drain-seconds={arguments.drain_seconds}") for _ in range(2)]
         start_all(nodes, stack)
-        show(str(asyncio.run(move(redis, *nodes, arguments.clients))))
+        leaving, staying = nodes
+        show(str(asyncio.run(move(redis, leaving, staying, arguments.clients))))
 
 
 if __name__ == "__main__":

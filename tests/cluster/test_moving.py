@@ -30,10 +30,10 @@ class Moving(ClusterTestCase):
     def test_crowd(self) -> None:
         """Stop: clients that come back elsewhere are never announced as gone, nor as new; the status is 0."""
         cluster = self.start_cluster(2, "--drain-seconds=2")
-        report = asyncio.run(move(cluster.redis, *cluster.nodes, CROWD))
+        leaving, staying = cluster.nodes
+        report = asyncio.run(move(cluster.redis, leaving, staying, CROWD))
         self.assertEqual(report.witnessed, [])
         self.assertEqual((report.status, set(report.codes), len(report.waits)), (0, {4200}, CROWD))
-        leaving, _ = cluster.nodes
         self.assertNotIn("Traceback", leaving.log)
 
     def test_pusher_js(self) -> None:
