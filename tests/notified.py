@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.server import PATIENCE, wait_for
@@ -29,9 +28,7 @@ class NotifySocket:
         self._socket.bind("\0" + self.address[1:] if self.address.startswith("@") else self.address)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         self._socket.close()
         self._directory.cleanup()
 

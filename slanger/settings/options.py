@@ -64,7 +64,10 @@ OPTIONS = (
     Option(name="app-id", key="id", help="Id of the app in REST paths [any]."),
     Option(name="config", help="Settings file, in TOML."),
     Option(
-        name="api-host", short="a", default="0.0.0.0:4567", help="REST API: HOST:PORT, systemd:NAME or a Twisted endpoint."
+        name="api-host",
+        short="a",
+        default="0.0.0.0:4567",
+        help="REST API: HOST:PORT, systemd:NAME or a Twisted endpoint.",
     ),
     Option(
         name="websocket-host",

@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
-
-import trustme
 
 from slanger.services.drain import LONGEST
 from tests.cluster.redis import RedisServer
@@ -168,12 +165,8 @@ class Activated(SystemdTestCase):
 
     def test_tls(self) -> None:
         """Socket activation: such a socket may speak TLS, with the certificate of the settings."""
-        authority = trustme.CA()
-        certificate = self.folder / "certificate.pem"
-        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+        certificate, context = self.make_certificate()
         self.start(*self.named, f"--tls-cert={certificate}", sockets=self.sockets)
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
         self.assert_serves(self.connect(self.websocket, tls=context), "127.0.0.1", self.api, tls=context)
 
     def test_successor(self) -> None:
