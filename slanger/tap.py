@@ -200,7 +200,7 @@ def _watch(options: Options, reactor: Any) -> MultiService:
         reactor, settings.workers, as_environment(given, os.environ), places, kill_time=kill_time, notify=notify
     )
     watching = MultiService()
-    for service in (Greeting(settings), Signals(reactor, workers.kill), notify, workers):
+    for service in (Greeting(settings), Signals(reactor, workers.kill), workers):
         service.setServiceParent(watching)
     return watching
 

@@ -43,7 +43,7 @@ class Workers(ProcessMonitor):
     :param places: hosts and ports they listen on. They are kept for them, so that a port that is taken is a fault at
         start, and nobody takes one while all of them are dead.
     :param kill_time: seconds that a worker may take to end.
-    :param notify: what systemd is told.
+    :param notify: tells systemd how they are, from their start to their end.
     """
 
     name = "workers"
@@ -81,6 +81,7 @@ class Workers(ProcessMonitor):
 
     def startService(self) -> None:
         """Start them."""
+        self._notify.startService()
         self._attendance.startService()
         for number in range(1, self._count + 1):
             arguments = [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "slanger"]
@@ -97,7 +98,6 @@ class Workers(ProcessMonitor):
     def stopService(self) -> Deferred[Any]:  # type: ignore[override]
         """Ask all workers to end, and wait for the last."""
         self._notify.stopping(self.killTime)
-        self._attendance.stopService()
         super().stopService()
         looking = LoopingCall(self._look)
         looking.clock = self._clock
@@ -117,6 +117,8 @@ class Workers(ProcessMonitor):
             self._looking.stop()
 
     def _let_go(self) -> None:
+        self._attendance.stopService()
+        self._notify.stopService()
         for each in self._kept:
             each.close()
         self._kept.clear()

@@ -92,6 +92,12 @@ class Draining(MultiService):
         return Deferred.fromCoroutine(self._drain())
 
     async def _drain(self) -> None:
+        try:
+            await self._leave()
+        finally:  # what is not sent is counted and logged; the broker takes its leave
+            await maybeDeferred(super().stopService)
+
+    async def _leave(self) -> None:
         self._readiness.leave()
         self._on_leaving()
         for port in self._closed_first:
@@ -104,7 +110,6 @@ class Draining(MultiService):
         await self._pass(LINGER)
         self._webhooks.flush()
         await self._until(lambda: not self._webhooks.unsent, WEBHOOKS)
-        await maybeDeferred(super().stopService)  # what is not sent is counted and logged; the broker takes its leave
 
     async def _send_all_away(self) -> None:
         leaving = self._subscribers.take_leave()

@@ -75,6 +75,22 @@ class Moving(ClusterTestCase):
         running_receiver().expect(TOLD, name="member_removed", channel=room, user_id="leaver")
         self.assert_users([staying], room, ["witness"])
 
+    def test_without_redis(self) -> None:
+        """Stop: a node that is cut off sends its clients away and ends with status 0, all the same."""
+        cluster = self.start_cluster(2)
+        leaving, _ = cluster.nodes
+        client = self.connected("ann", node=leaving)
+        client.subscribe(fresh("presence-room"))
+        for swallowed in (False, True):
+            if swallowed:
+                leaving.start()
+                cluster.proxies[0].swallow()
+            else:
+                cluster.proxies[0].refuse()
+                leaving.wait_until_cut_off()
+            self.assertEqual(leaving.terminate(), 0)
+            cluster.proxies[0].go_on()
+
 
 class StoppingWorkers(ClusterTestCase):
     """A server with workers."""

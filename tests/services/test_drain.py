@@ -50,6 +50,16 @@ class Port(Service):
         super().stopService()
 
 
+class FailingPort(Service):
+    """A port that cannot be closed the first time."""
+
+    def stopService(self) -> None:
+        """Fail, once."""
+        if self.running:
+            super().stopService()
+            raise ZeroDivisionError
+
+
 class DrainTests(SynchronousTestCase):
     """A node alone in memory, with a webhook."""
 
@@ -215,6 +225,12 @@ class DrainTests(SynchronousTestCase):
             self.pass_(1)
             self.successResultOf(stopping)
         self.assertIn("4 webhook events", "\n".join(formatEvent(event) or "" for event in logs))
+
+    def test_fault(self) -> None:
+        """Stop: a fault in one step is told, and what has to end ends all the same."""
+        self.draining.add_port(FailingPort(), for_requests=False)
+        self.failureResultOf(self.stop(1), ZeroDivisionError)
+        self.assertFalse(self.webhooks.running)
 
     def test_no_storm_of_removals(self) -> None:
         """Stop: clients of a node alone are not told of each other's going, as they all have to."""
