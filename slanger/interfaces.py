@@ -234,8 +234,8 @@ class IBroker(Interface):
     def hand_over() -> None:
         """Learn that this node sends its subscribers away from now on.
 
-        Who leaves it may come to another one: on other nodes he is announced as gone only if he has not, after the
-        grace, whether this node is still there or not.
+        Who leaves it may come to another one: on other nodes he is announced as gone only if he has not, after some
+        seconds, whether this node is still there or not.
         """
 
     def wind_up() -> None:

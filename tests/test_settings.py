@@ -30,7 +30,7 @@ Given = dict[str, str | bool]
 
 REQUIRED: Given = {"app-key": KEY, "secret": SECRET}
 NUMBERS = {
-    "drain-seconds": 5,
+    "drain-seconds": 10,
     "activity-timeout": 120,
     "pong-timeout": 30,
     "presence-members": 100,
@@ -118,7 +118,7 @@ class DefaultTests(SettingsTestCase):
             replay_events=10_000,
             publish_buffer_bytes=32 * 1024 * 1024,
             workers=1,
-            drain_seconds=5,
+            drain_seconds=10,
             reuse_port=False,
             tls_cert=None,
             tls_key=None,

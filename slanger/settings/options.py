@@ -109,7 +109,7 @@ OPTIONS = (
     ),
     Option(
         name="drain-seconds",
-        default="5",
+        default="10",
         number=True,
         help="Seconds over which clients are sent away at a stop; 0 is at once.",
     ),

@@ -113,7 +113,7 @@ def main() -> None:
     """Measure a deploy."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--clients", type=int, default=5000)
-    parser.add_argument("--drain-seconds", type=int, default=5)
+    parser.add_argument("--drain-seconds", type=int, default=10)
     arguments = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -89,7 +89,7 @@ class Notified(SystemdTestCase):
         self.assertNotIn("STOPPING=1", self.socket.hear())
         self.assertEqual(self.end(process), 0)
         self.assertIn("STOPPING=1", self.socket.hear())
-        self.assertIn(f"EXTEND_TIMEOUT_USEC={int((5 + LONGEST) * 1_000_000)}", self.socket.hear())
+        self.assertIn(f"EXTEND_TIMEOUT_USEC={int((10 + LONGEST) * 1_000_000)}", self.socket.hear())
 
     def test_not_ready(self) -> None:
         """systemd: a server that cannot listen never says that it is ready."""

@@ -15,11 +15,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from slanger.brokers.redis.holdings import HANDOVER
 from slanger.brokers.redis.links import Commands, Links
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import BEAT, DEPART, SWEEP
 from slanger.domain.apps import App
-from slanger.protocol.names import GRACE
 
 BEATS = 6
 """Beats in the time of a lease."""
@@ -115,8 +115,8 @@ class Lease:
                 self._ended.remove(lease)
 
     def depart(self, commands: Commands) -> Deferred[Any]:
-        """End this node's lease; after the grace the others let go of what it still held."""
-        return commands.run(DEPART, *self._root.arguments, GRACE * 1000, self.name, *self._ended)
+        """End this node's lease; the others let go of what it still held, later."""
+        return commands.run(DEPART, *self._root.arguments, HANDOVER * 1000, self.name, *self._ended)
 
     def pause(self) -> None:
         """Learn that a link is lost."""

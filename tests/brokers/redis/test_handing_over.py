@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from slanger.protocol.names import GRACE
+from slanger.brokers.redis import holdings, lease
 from tests.brokers.redis.cluster import LEASE, RedisTestCase
 from tests.builders import make_member
 
 ROOM = "presence-room"
 
-OVER = GRACE + 1 + LEASE
-"""Seconds after which an ending is told at the latest: the grace, a second that is rounded up, and a beat."""
+HANDOVER = 3
+"""Seconds for which users stay here."""
+
+OVER = HANDOVER + 1 + LEASE
+"""Seconds after which an ending is told at the latest: a second is rounded up, and a beat has to come."""
 
 
 class HandingOver(RedisTestCase):
     """Three nodes, of which one leaves; on one of the others somebody stays who sees who comes and goes."""
+
+    def setUp(self) -> None:
+        """Have less time."""
+        super().setUp()
+        for module in (holdings, lease):
+            self.patch(module, "HANDOVER", HANDOVER)
 
     async def begin(self) -> None:
         """Have a witness, and two users who are present only through the node that leaves."""
@@ -48,7 +57,7 @@ class HandingOver(RedisTestCase):
         await self.leaving.stopService()
 
     async def test_back_in_time(self) -> None:
-        """Presence: who comes to another node within the grace was never gone, though the node he was on is."""
+        """Presence: who comes to another node in time was never gone, though the node he was on is."""
         await self.begin()
         await self.leave()
         for user_id, broker in (("ann", self.staying), ("bob", self.third)):
@@ -62,13 +71,13 @@ class HandingOver(RedisTestCase):
         await self.until(lambda: len(self.node_staying.told) == 2)
 
     async def test_not_back(self) -> None:
-        """Presence: who does not come back is gone after the grace, not before, once; the survivors see to it."""
+        """Presence: who does not come back is gone after a time, not before, once; the survivors see to it."""
         await self.begin()
         await self.leave()
         await self.enter(self.staying, "bob")
-        await self.let_pass(GRACE - 0.5)
+        await self.let_pass(HANDOVER - 0.5)
         self.assertEqual(self.node_staying.told, [])
-        await self.let_pass(OVER - GRACE + 0.5)
+        await self.let_pass(OVER - HANDOVER + 0.5)
         self.assertEqual(self.node_staying.told, [("removed", ROOM, "ann")])
         await self.until(lambda: ("member_removed", "ann") in self.occurrences())
         removals = [user_id for kind, user_id in self.occurrences() if kind == "member_removed"]
@@ -77,14 +86,14 @@ class HandingOver(RedisTestCase):
         self.assert_nothing_handed()
 
     async def test_without_goodbye(self) -> None:
-        """Presence: what a node still holds when it leaves is let go of after the grace, too."""
+        """Presence: what a node still holds when it leaves is let go of after that time, too."""
         await self.begin()
         self.brokers.remove(self.leaving)
         await self.leaving.stopService()
         await self.enter(self.third, "bob")
-        await self.let_pass(GRACE - 0.5)
+        await self.let_pass(HANDOVER - 0.5)
         self.assertEqual(self.node_staying.told, [])
-        await self.let_pass(OVER - GRACE + 0.5)
+        await self.let_pass(OVER - HANDOVER + 0.5)
         self.assertEqual(self.node_staying.told, [("removed", ROOM, "ann")])
 
     async def test_twice(self) -> None:

@@ -192,7 +192,7 @@ local function drop_member(lease, origin, app, channel, user, hooked, tell_at)
   end
 end
 
--- A node sends a user away who may come back to another: whoever is there at that time lets go of him.
+-- A node sends a user away who may come back to another: whoever is there at that later time lets go of him.
 local function hand_member(lease, origin, app, channel, user, hooked, let_go_at)
   local at = math.ceil(let_go_at / 1000) * 1000
   local handed = lease .. '~' .. string.format('%.0f', at)
