@@ -13,6 +13,9 @@ The way in is `slanger.tap`, where `twistd slanger` puts the parts together; the
 `api`           wing: the REST API, on twisted.web
 `settings`      flags, environment and files, as one checked value
 `certificates`  TLS certificates from files
+`workers`       several processes on the same ports; `attendance` is what they say of themselves
+`signals`       how the process is told to end
+`systemd`       what systemd is told, and the sockets it has
 `faults`        why the server does not start
 `tap`           the twistd plugin's options and its service
 ==============  ==========================================================================

@@ -34,6 +34,10 @@ class Deadlines(Generic[T]):
         """Learn that one has ended, in time or not at all."""
         self._due.pop(one, None)
 
+    def __len__(self) -> int:
+        """Count those who have not ended."""
+        return len(self._due)
+
     def _wait(self, seconds: float) -> None:
         self._waiting = True
         self._clock.callLater(seconds, self._look)

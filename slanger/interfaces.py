@@ -255,5 +255,15 @@ class IBroker(Interface):
     def link() -> Link | None:
         """Tell how the link to the others is; None where there is nobody to be linked to."""
 
+    def hand_over() -> None:
+        """Learn that this node sends its subscribers away from now on.
+
+        Who leaves it may come to another one: on other nodes he is announced as gone only if he has not, after some
+        seconds, whether this node is still there or not.
+        """
+
+    def wind_up() -> None:
+        """Learn that the last subscriber has gone: what nobody else would tell is told now, the rest by other nodes."""
+
     def cut_off_since() -> float | None:
         """Tell since when, in seconds of the clock, this node is cut off from its peers; None where it is not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -34,12 +34,14 @@ from slanger.services import process, soketi
 from slanger.services.access import AccessLog
 from slanger.services.admission import Admission
 from slanger.services.counts import SubscriptionCounts
+from slanger.services.drain import LONGEST, Draining
 from slanger.services.listening import Listening
 from slanger.services.liveness import Liveness
 from slanger.services.memory import Memory
 from slanger.services.metrics import Figure, Metrics, counted, exposition, looked_up
 from slanger.services.node import Node
 from slanger.services.posting import Poster
+from slanger.services.readiness import Readiness
 from slanger.services.registry import ChannelRegistry
 from slanger.services.strain import LITTLE_MEMORY, Strain
 from slanger.services.subscribers import Subscribers
@@ -47,6 +49,7 @@ from slanger.services.users import Users
 from slanger.services.vitals import Vitals
 from slanger.services.webhooks import WEBHOOKS_NEARLY_FULL, Webhooks
 from slanger.settings import (
+    BACKLOG,
     OPTIONS,
     SWITCHES,
     Address,
@@ -57,6 +60,8 @@ from slanger.settings import (
     read_settings,
 )
 from slanger.settings.help import usage_text
+from slanger.signals import Signals, SignalsOfWorker
+from slanger.systemd import InheritedPort, Notify
 from slanger.tallies import Tallies
 from slanger.transports.direct import writer
 from slanger.transports.proxied import ProxiedPort
@@ -197,7 +202,9 @@ def makeService(options: Options) -> IService:
     if settings.workers > 1:
         service = _watch(options, reactor)
     else:
-        service = assemble(settings, cast(IReactorTime, reactor), secrets.randbelow)
+        service = assemble(settings, cast(IReactorTime, reactor), secrets.randbelow, os.environ)
+        signals = Signals(reactor) if number is None else SignalsOfWorker(reactor)
+        signals.setServiceParent(service)
     twistd: Mapping[str, Any] = options.parent or {}
     if twistd.get("logger"):
         return service
@@ -210,17 +217,28 @@ def _watch(options: Options, reactor: Any) -> MultiService:
     settings = options.settings
     given = {**options.given(), "workers": "1", "reuse-port": True}
     places = [(address.host, address.port) for address in (settings.websocket, settings.api)]
+    notify = Notify(reactor, os.environ, lambda: f"{settings.workers} workers")
+    kill_time = settings.drain_seconds + LONGEST
+    workers = Workers(
+        reactor, settings.workers, as_environment(given, os.environ), places, kill_time=kill_time, notify=notify
+    )
     watching = MultiService()
-    Greeting(settings).setServiceParent(watching)
-    Workers(reactor, settings.workers, as_environment(given, os.environ), places).setServiceParent(watching)
+    for service in (Greeting(settings), Signals(reactor, workers.kill), workers):
+        service.setServiceParent(watching)
     return watching
 
 
-def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[int], int]) -> MultiService:
+def assemble(
+    settings: Settings,
+    reactor: IReactorTime,
+    random_below: Callable[[int], int],
+    environment: MutableMapping[str, str] | None = None,
+) -> Draining:
     """Put the parts of a node together.
 
     :param reactor: its clock, and where it listens.
     :param random_below: its entropy; makes socket ids.
+    :param environment: says where systemd wants to hear of it; see `Notify`.
     """
     apps, limits = Apps(settings.apps), settings.limits
     tallies = Tallies()
@@ -266,6 +284,8 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     scrape = _exposition(
         settings, tallies, looked_up(broker, websockets.turn.backlogs, webhooks, vitals, linked=linked)
     )
+    notify = Notify(reactor, {} if environment is None else environment, lambda: readiness.describe(len(subscribers)))
+    readiness = Readiness(reactor, broker.cut_off_since, notify.ready)
     api = Api(
         apps=apps,
         registry=registry,
@@ -280,24 +300,49 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
         path_prefix=settings.path_prefix,
         complain=complaints.failure,
         amiss=lambda: [Amiss(*each) for each in vitals.amiss()],
+        unready=lambda: readiness.reason,
         tallies=tallies,
         scrape=scrape if settings.metrics else None,
         log_request=None if access_log is None else access_log.requested,
     )
     rest = LeanSite(api, reactor, writer)
-    node = MultiService()
+    node = Draining(
+        reactor,
+        readiness,
+        broker,
+        subscribers,
+        websockets.handshakes,
+        webhooks,
+        seconds=settings.drain_seconds,
+        on_leaving=lambda: notify.stopping(settings.drain_seconds + LONGEST),
+    )
     memory = Memory(reactor, lambda: len(registry) + len(subscribers))
     ports = [*_ports(settings, reactor, websockets, rest, complaints)]
     if settings.metrics_host is not None:
         address = _of_worker(settings.metrics_host)
         endpoint = _endpoint(address, reactor, None, shared=False)
         site = MetricsSite(replace(api, scrape=scrape), reactor)
-        ports.append(Listening(endpoint, site, "Slanger metrics", address.text, limits.unsent_bytes))
+        ports.append((Listening(endpoint, site, "Slanger metrics", address.text, limits.unsent_bytes), True))
     if IService.providedBy(broker):
         broker.setServiceParent(node)
     first = Tether(reactor) if TETHERED in os.environ else Greeting(settings)
-    for service in (first, vitals, webhooks, counts, registry, users, liveness, subscribers, memory, strain, *ports):
+    for service in (
+        first,
+        vitals,
+        webhooks,
+        counts,
+        registry,
+        users,
+        liveness,
+        subscribers,
+        memory,
+        strain,
+        notify,
+    ):
         service.setServiceParent(node)
+    for port, for_requests in ports:
+        node.add_port(port, for_requests=for_requests)
+    readiness.setServiceParent(node)
     return node
 
 
@@ -351,8 +396,8 @@ def _ports(
     websockets: IProtocolFactory,
     rest: IProtocolFactory,
     complaints: Complaints,
-) -> Iterator[Listening]:
-    """Open a port for each, or one for both."""
+) -> Iterator[tuple[Listening, bool]]:
+    """Open a port for each, or one for both; tell which is for requests."""
     certificate = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         certificate = read_certificate(settings.tls_cert, settings.tls_key)
@@ -364,25 +409,28 @@ def _ports(
                 factory, address = TLSMemoryBIOFactory(certificate, False, factory), replace(address, tls=False)
             factory = ProxiedPort(factory, settings.trusted_proxies, reactor, settings.limits, complaints)
         endpoint = _endpoint(address, reactor, certificate, shared=settings.reuse_port)
-        return Listening(endpoint, factory, what, text, settings.limits.unsent_bytes)
+        inherited, unsent = text.startswith("systemd:"), settings.limits.unsent_bytes
+        return Listening(endpoint, factory, what, text, unsent, shared=inherited)
 
     if settings.websocket.same_place(settings.api):
         both = SharedPort(websockets, rest, reactor, settings.limits, settings.path_prefix)
         proxied = settings.proxied("websocket")
-        yield listening("Slanger WebSocket and API server", settings.websocket, both, proxied=proxied)
+        yield listening("Slanger WebSocket and API server", settings.websocket, both, proxied=proxied), True
     else:
         proxied = settings.proxied("websocket")
-        yield listening("Slanger WebSocket server", settings.websocket, websockets, proxied=proxied)
-        yield listening("Slanger API server", settings.api, rest, proxied=settings.proxied("api"))
+        yield listening("Slanger WebSocket server", settings.websocket, websockets, proxied=proxied), False
+        yield listening("Slanger API server", settings.api, rest, proxied=settings.proxied("api")), True
 
 
 def _endpoint(
     address: Address, reactor: Any, certificate: CertificateOptions | None, *, shared: bool
 ) -> IStreamServerEndpoint:
     if shared:
-        return SharedPortEndpoint(reactor, address.host, address.port, certificate if address.tls else None)
+        return SharedPortEndpoint(reactor, address.host, address.port, certificate if address.tls else None, BACKLOG)
+    if address.inherited is not None:
+        return InheritedPort(reactor, address.inherited, certificate if address.tls else None)
     if address.tls:
-        return SSL4ServerEndpoint(reactor, address.port, certificate, interface=address.host)
+        return SSL4ServerEndpoint(reactor, address.port, certificate, BACKLOG, interface=address.host)
     try:
         return cast("IStreamServerEndpoint", serverFromString(reactor, endpoint_string(address)))
     except Exception as fault:

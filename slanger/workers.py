@@ -7,6 +7,7 @@ it ties nodes, so a worker that dies is taken over like any other node.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterable, Mapping
@@ -22,13 +23,13 @@ from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 from zope.interface import implementer
 
+from slanger.attendance import Attendance
 from slanger.faults import StartupFault
+from slanger.signals import stop
+from slanger.systemd import Notify
 
 TETHERED = "WORKER_OF_SLANGER"
 """The environment variable that tells a process that it is a worker, and which."""
-
-BACKLOG = 1024
-"""Connections that may wait to be accepted."""
 
 _TWISTD = "from twisted.scripts.twistd import run; run()"
 _LOOK = 0.05
@@ -41,22 +42,30 @@ class Workers(ProcessMonitor):
     :param environment: theirs; it holds all their options.
     :param places: hosts and ports they listen on. They are kept for them, so that a port that is taken is a fault at
         start, and nobody takes one while all of them are dead.
+    :param kill_time: seconds that a worker may take to end.
+    :param notify: tells systemd how they are, from their start to their end.
     """
 
     name = "workers"
     maxRestartDelay = 10
-    killTime = 30
 
     def __init__(
-        self, reactor: Any, count: int, environment: Mapping[str, str], places: Iterable[tuple[str, int]]
+        self,
+        reactor: Any,
+        count: int,
+        environment: Mapping[str, str],
+        places: Iterable[tuple[str, int]],
+        kill_time: float,
+        notify: Notify,
     ) -> None:
         super().__init__(reactor)
+        self.killTime = kill_time  # type: ignore[assignment]
+        self._count = count
+        self._environment = environment
         self._places = tuple(dict.fromkeys(places))
         self._kept: list[socket.socket] = []
-        for number in range(1, count + 1):
-            arguments = [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "slanger"]
-            env = {**environment, TETHERED: str(number)}
-            self.addProcess(f"worker {number}", arguments, env=env)
+        self._notify = notify
+        self._attendance = Attendance(reactor, count, notify.watchdog, notify.ready, self._replace)
 
     def privilegedStartService(self) -> None:
         """Keep the ports.
@@ -70,8 +79,25 @@ class Workers(ProcessMonitor):
             except OSError as fault:
                 raise StartupFault(f"cannot listen on {host}:{port}: {fault.strerror or fault}").tell() from None
 
+    def startService(self) -> None:
+        """Start them."""
+        self._notify.startService()
+        self._attendance.startService()
+        for number in range(1, self._count + 1):
+            arguments = [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "slanger"]
+            env = {**self._environment, **self._attendance.environment(number), TETHERED: str(number)}
+            self.addProcess(_name(number), arguments, env=env)
+        super().startService()
+
+    def kill(self) -> None:
+        """End all workers at once; may be called by a signal."""
+        for protocol in self.protocols.values():
+            if protocol.transport is not None and protocol.transport.pid is not None:
+                os.kill(protocol.transport.pid, signal.SIGKILL)
+
     def stopService(self) -> Deferred[Any]:  # type: ignore[override]
         """Ask all workers to end, and wait for the last."""
+        self._notify.stopping(self.killTime)
         super().stopService()
         looking = LoopingCall(self._look)
         looking.clock = self._clock
@@ -79,14 +105,27 @@ class Workers(ProcessMonitor):
         self._looking = looking
         return ended.addCallback(lambda _: self._let_go())
 
+    def _replace(self, number: int, heard_at: float) -> None:
+        """End a worker that is stuck; another takes its place."""
+        protocol = self.protocols.get(_name(number))
+        if protocol is not None and protocol.transport is not None and heard_at > self.timeStarted[_name(number)]:
+            self.log.error("worker {number} is stuck, and is replaced", number=number)
+            protocol.transport.signalProcess("KILL")
+
     def _look(self) -> None:
         if not self.protocols:
             self._looking.stop()
 
     def _let_go(self) -> None:
+        self._attendance.stopService()
+        self._notify.stopService()
         for each in self._kept:
             each.close()
         self._kept.clear()
+
+
+def _name(number: int) -> str:
+    return f"worker {number}"
 
 
 @implementer(IReadDescriptor)
@@ -119,23 +158,27 @@ class Tether(Service):
     def doRead(self) -> None:
         """Stop where there is nothing more to come."""
         if not os.read(self.fileno(), 1024):
+            self._reactor.removeReader(self)
             self.connectionLost()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Stop, unless that is why the reactor looks no more."""
         if self.running:
-            self._reactor.stop()
+            stop(self._reactor)
 
 
 @implementer(IStreamServerEndpoint)
 class SharedPortEndpoint:
     """A TCP port that other processes may listen on too."""
 
-    def __init__(self, reactor: Any, host: str, port: int, certificate: CertificateOptions | None) -> None:
+    def __init__(
+        self, reactor: Any, host: str, port: int, certificate: CertificateOptions | None, backlog: int
+    ) -> None:
         self._reactor = reactor
         self._host = host
         self._port = port
         self._certificate = certificate
+        self._backlog = backlog
 
     def listen(self, factory: Any) -> Deferred[Any]:
         """Listen; fails with `OSError` where the port cannot be had."""
@@ -144,7 +187,7 @@ class SharedPortEndpoint:
         listening: Deferred[Any] = Deferred()
         try:
             with bind_shared(self._host, self._port) as bound:
-                bound.listen(BACKLOG)
+                bound.listen(self._backlog)
                 port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
         except OSError as fault:
             listening.errback(fault)

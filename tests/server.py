@@ -121,6 +121,14 @@ class Server:
     def terminate(self) -> int:
         """Send SIGTERM, wait, and give the exit status."""
         self._process.terminate()
+        return self.wait()
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for the end, and give the exit status."""
         return self._process.wait(PATIENCE)
 
     def kill(self) -> None:

@@ -25,12 +25,14 @@ from slanger.settings import (
     read_address,
     read_settings,
 )
+from slanger.settings.addresses import with_tls
 from tests.server import KEY, SECRET
 
 Given = dict[str, str | bool]
 
 REQUIRED: Given = {"app-key": KEY, "secret": SECRET}
 NUMBERS = {
+    "drain-seconds": 10,
     "activity-timeout": 120,
     "pong-timeout": 30,
     "presence-members": 100,
@@ -71,6 +73,8 @@ UNLIMITED_NUMBERS = {
 }
 WORKED_OUT = {"message-bytes", "body-bytes"}
 ALL_NUMBERS = {*NUMBERS, *UNLIMITED_NUMBERS, *WORKED_OUT}
+FROM_ZERO = ("drain-seconds",)
+"""Those of them that may be 0."""
 
 
 def variable(name: str) -> str:
@@ -140,6 +144,7 @@ class DefaultTests(SettingsTestCase):
             replay_events=10_000,
             publish_buffer_bytes=32 * 1024 * 1024,
             workers=1,
+            drain_seconds=10,
             reuse_port=False,
             tls_cert=None,
             tls_key=None,
@@ -356,11 +361,27 @@ class FaultTests(SettingsTestCase):
     """Each bad value is one sentence that names the option and says what would be right."""
 
     def test_numbers(self) -> None:
-        """Command line: numbers are whole, and from 1 on."""
+        """Command line: numbers are whole, and from 1 on; of a time that may be none, from 0 on."""
         for name in ALL_NUMBERS:
-            for bad in ("0", "-1", "1.5", "many", "1000000000001", "9" * 40, "0x10", "1e3", " 7", "\u0667"):
+            for bad in (
+                *(["0"] if name not in FROM_ZERO else []),
+                "-1",
+                "1.5",
+                "many",
+                "1000000000001",
+                "9" * 40,
+                "0x10",
+                "1e3",
+                " 7",
+                "\u0667",
+            ):
                 self.assert_fault((f"--{name}", repr(bad), "expected a whole number"), {**REQUIRED, name: bad})
             self.assertEqual(member(self.read({name: "1000000000000"}), name), 10**12)
+
+    def test_no_drain(self) -> None:
+        """Stop: clients may be sent away at once."""
+        self.assertEqual(self.read({"drain-seconds": "0"}).drain_seconds, 0)
+        self.assert_fault(("--drain-seconds '-1'", "whole number from 0"), {**REQUIRED, "drain-seconds": "-1"})
 
     def test_number_from_environment(self) -> None:
         """Command line: a bad value from the environment is told too."""
@@ -520,8 +541,8 @@ class AddressTests(SettingsTestCase):
     def test_endpoint_string_of_an_address(self) -> None:
         """Addresses: an address becomes an endpoint string, the colons of IPv6 quoted."""
         for text, expected in (
-            ("127.0.0.1:9000", "tcp:9000:interface=127.0.0.1"),
-            ("[::1]:9000", "tcp:9000:interface=\\:\\:1"),
+            ("127.0.0.1:9000", "tcp:9000:interface=127.0.0.1:backlog=1024"),
+            ("[::1]:9000", "tcp:9000:interface=\\:\\:1:backlog=1024"),
         ):
             self.assertEqual(endpoint_string(read_address("-a", text, 1)), expected)
 
@@ -545,6 +566,21 @@ class AddressTests(SettingsTestCase):
                     (f"--{option}", repr(text), "HOST:PORT", "[IPV6]:PORT", "Twisted endpoint string"),
                     {**REQUIRED, option: text},
                 )
+
+    def test_inherited(self) -> None:
+        """Addresses: `systemd:NAME` is a socket that systemd listens on; it may speak TLS; Twisted's form stays."""
+        address = read_address("--api-host", "systemd:slanger-api", 1)
+        self.assertEqual((address.inherited, with_tls(address, "-a").tls), ("slanger-api", True))
+        for other in ("systemd:domain=INET:name=api", "127.0.0.1:80", "unix:/s"):
+            self.assertIsNone(read_address("-a", other, 1).inherited)
+        for text in ("systemd:", "systemd:a b", "systemd:a:b"):
+            self.assert_fault(("--api-host", repr(text), "FileDescriptorName"), {**REQUIRED, "api-host": text})
+
+    def test_inherited_by_workers(self) -> None:
+        """Workers: a socket of systemd's cannot be shared out among them."""
+        for switch in ({"workers": "2"}, {"reuse-port": True}):
+            given: Given = {**REQUIRED, **switch, "api-host": "systemd:api"}
+            self.assert_fault((f"--{next(iter(switch))}", "HOST:PORT", "systemd:api"), given)
 
     def test_same_place(self) -> None:
         """Addresses: two mean one port when they say the same, however they are written."""

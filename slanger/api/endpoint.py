@@ -72,6 +72,7 @@ class Api:
         status and size.
     :param proxies: who is believed about the addresses of callers.
     :param path_prefix: stands before the paths of some or all requests; empty, or begins with a slash and ends without.
+    :param unready: tells why no clients are to be sent to this node, or None.
     """
 
     apps: Apps
@@ -90,6 +91,7 @@ class Api:
     log_request: Callable[[str, str, str, int, int], None] | None = None
     proxies: Proxies = NOBODY
     path_prefix: str = ""
+    unready: Callable[[], str | None] = lambda: None
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -219,11 +221,11 @@ def plain_text(status: int, text: str, allow: str = "", retry_after: int = 0) ->
     return Reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), allow, retry_after)
 
 
-def json_text(answer: Answer) -> Reply:
+def json_text(answer: Answer, status: int = 200) -> Reply:
     """Answer with JSON."""
     if not answer:
         return DONE
-    return Reply(200, "application/json", msgspec.json.encode(answer))
+    return Reply(status, "application/json", msgspec.json.encode(answer))
 
 
 def caller_of(request: Request) -> str:

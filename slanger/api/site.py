@@ -19,7 +19,7 @@ from slanger.api.batch import BatchEvents
 from slanger.api.channels import Channel, Channels
 from slanger.api.endpoint import STATUSES, Api, Leaf, Nowhere, caller_of, plain_text, write
 from slanger.api.events import ChannelEvents, Events
-from slanger.api.health import Health
+from slanger.api.health import Health, Ready
 from slanger.api.metrics import Metrics
 from slanger.api.users import ChannelUsers, TerminateConnections
 from slanger.deadlines import Deadlines
@@ -78,6 +78,8 @@ class Root(Resource):
                 return Health(self._api)
             case ["metrics"] if self._api.scrape is not None:
                 return Metrics(self._api.scrape)
+            case ["ready"]:
+                return Ready(self._api)
             case ["users", user_id, "terminate_connections"]:  # the Python SDK leaves the app out
                 return TerminateConnections(self._api, None, user_id)
         return Nowhere()

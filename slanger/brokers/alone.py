@@ -37,6 +37,7 @@ class Alone:
         self._rosters: dict[tuple[str, str], Roster] = {}
         self._misses = Misses(clock)
         self._occurrences = LocalOccurrences(clock)
+        self._handing_over = False
 
     def attach(self, node: INode) -> None:
         """Learn which node to speak to."""
@@ -84,7 +85,8 @@ class Alone:
         roster = self._rosters.get(place)
         if roster is None or not roster.leave(user_id, socket_id):
             return
-        self._node.member_removed(app, channel, user_id)
+        if not self._handing_over:
+            self._node.member_removed(app, channel, user_id)
         self._occurrences.ended(app, Occurrence(name="member_removed", channel=channel, user_id=user_id))
         if not roster:
             del self._rosters[place]
@@ -128,6 +130,14 @@ class Alone:
     def cut_off_since(self) -> float | None:
         """There is nobody to be cut off from."""
         return None
+
+    def hand_over(self) -> None:
+        """Everybody has to go: nobody needs to hear of the others."""
+        self._handing_over = True
+
+    def wind_up(self) -> None:
+        """Tell all endings: whoever comes back comes to another process, which knows of none."""
+        self._occurrences.hurry()
 
     def _count(self, app: App, channel: str) -> Counts:
         keeps_roster = is_presence(channel) or is_inbox(channel)

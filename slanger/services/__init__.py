@@ -18,6 +18,8 @@
 `memory`       memory given back after many have gone
 `trace`        frames in and out to the log
 `listening`    a port that is listened on
+`readiness`    whether clients are to be sent here
+`drain`        the end, step by step
 `node`         what the broker says, passed to whom it concerns
 =============  ============================================================
 """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from socket import AF_UNIX, IPPROTO_TCP
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReadDescriptor, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -15,6 +16,9 @@ from slanger.faults import StartupFault
 
 TCP_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 """Linux and macOS have it."""
+
+ROUNDS = 1000
+"""How often a port that is closed is looked at for connections that wait; each time, many are accepted."""
 
 
 class Listening(Service):
@@ -26,18 +30,27 @@ class Listening(Service):
     :param where: the address as the operator wrote it.
     :param unsent_bytes: what the kernel takes for one connection before it is sent. Left to itself it takes some 3 MB
         for a client that reads nothing; connections have this option from the socket they came in by.
+    :param shared: whether somebody else keeps the port open, and takes who waits there: systemd, for a successor.
     """
 
     _log = Logger()
 
     def __init__(
-        self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, what: str, where: str, unsent_bytes: int
+        self,
+        endpoint: IStreamServerEndpoint,
+        factory: IProtocolFactory,
+        what: str,
+        where: str,
+        unsent_bytes: int,
+        *,
+        shared: bool = False,
     ) -> None:
         self.name = what
         self._endpoint = endpoint
         self._factory = factory
         self._where = where
         self._unsent_bytes = unsent_bytes
+        self._shared = shared
         self._port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
@@ -53,10 +66,15 @@ class Listening(Service):
         listening.addCallback(lambda _: [self._fault(failure.value) for failure in failures])
 
     def stopService(self) -> Deferred[None] | None:
-        """Let go of the port."""
+        """Let go of the port. Who waits to be accepted is, as the kernel would hang up on him."""
         super().stopService()
         port, self._port = self._port, None
-        return None if port is None else port.stopListening()
+        if port is None:
+            return None
+        if not self._shared and IReadDescriptor.providedBy(port):
+            _accept_all(port)
+        stopping: Deferred[None] | None = port.stopListening()
+        return stopping
 
     def _listens(self, port: IListeningPort) -> None:
         self._port = port
@@ -75,3 +93,13 @@ class Listening(Service):
         fault = StartupFault(f"cannot listen on {self._where}: {getattr(reason, 'strerror', None) or reason}")
         self._log.critical("{what}: {fault}", what=self.name, fault=fault)
         return fault.tell()
+
+
+def _accept_all(port: IReadDescriptor) -> None:
+    """Accept what waits at a port; while more comes than can be accepted, there is an end to it."""
+    waiting = select.poll()
+    waiting.register(port.fileno(), select.POLLIN)
+    for _ in range(ROUNDS):
+        if not waiting.poll(0):
+            break
+        port.doRead()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import UNSET, UnsetType
 from twisted.application.service import Service
@@ -18,6 +18,7 @@ from slanger.protocol.effects import Effect, Join, Leave, Refuse, Say, SignInUse
 from slanger.protocol.errors import (
     APP_NOT_FOUND,
     CONNECTION_UNAUTHORIZED,
+    OVER_CAPACITY,
     PONG_NOT_RECEIVED,
     SHUTTING_DOWN,
     UNSUPPORTED_VERSION,
@@ -177,9 +178,13 @@ class Subscribers(Service):
         self.tallies = tallies
         self._access_log = access_log
         self._connected: dict[Subscriber, IDelayedCall | None] = {}
+        self._leaving = False
 
     def connect(self, wire: IWire, key: str, version: str | None, origin: str | None) -> IConnected:
         """Let a client in, or raise `ConnectionRefused`."""
+        if self._leaving:
+            text = "Server is shutting down"  # with 4200 it would come here again at once
+            raise ConnectionRefused(OVER_CAPACITY, text, "shutting_down")
         app = self._apps.with_key(key)
         if app is None:
             raise ConnectionRefused(APP_NOT_FOUND, f"App key {shown(key)} does not exist on this server", "app_key")
@@ -237,11 +242,21 @@ class Subscribers(Service):
         """Count the connections."""
         return len(self._connected)
 
+    def take_leave(self) -> Sequence[Subscriber]:
+        """Let nobody in any more; give who is here, the longest first."""
+        self._leaving = True
+        return tuple(self._connected)
+
+    def send_away(self, subscribers: Iterable[Subscriber]) -> None:
+        """Close those who have not gone yet; they come back at once, to another node or to this one's successor."""
+        for subscriber in subscribers:
+            if subscriber in self._connected:
+                subscriber.close(SHUTTING_DOWN, "Server is shutting down")
+
     def stopService(self) -> None:
-        """Send everybody away; they come back at once, to this server's successor or to another node."""
+        """Send everybody away."""
         super().stopService()
-        for subscriber in tuple(self._connected):
-            subscriber.close(SHUTTING_DOWN, "Server is shutting down")
+        self.send_away(self.take_leave())
 
     def _tell(self, name: str, subscriber: Subscriber, code: int | UnsetType = UNSET) -> None:
         user_id = UNSET if subscriber.user is None else subscriber.user.id

@@ -67,6 +67,16 @@ class Webhooks(Service):
         self._lanes: dict[tuple[str, Endpoint], Lane] = {}
         self._stopped = False
 
+    @property
+    def unsent(self) -> int:
+        """Count the events that wait to be sent, or to be sent again, or for an answer."""
+        return sum(lane.unsent for lane in self._lanes.values())
+
+    def flush(self) -> None:
+        """Collect no longer: send what waits, as fast as the endpoints take it."""
+        for lane in self._lanes.values():
+            lane.flush()
+
     def stopService(self) -> None:
         """Send nothing more."""
         super().stopService()
@@ -91,12 +101,12 @@ class Webhooks(Service):
         """Count the events that are not sent yet, by the apps' labels."""
         waiting: Counter[str] = Counter()
         for lane in self._lanes.values():
-            waiting[lane.app.label] += len(lane)
+            waiting[lane.app.label] += lane.unsent
         return waiting
 
     def nearly_full(self) -> bool:
         """Whether the queue of an endpoint will soon overflow, if nothing changes."""
-        return any(len(lane) >= NEARLY_FULL * QUEUE for lane in self._lanes.values())
+        return any(lane.unsent >= NEARLY_FULL * QUEUE for lane in self._lanes.values())
 
 
 @dataclass(slots=True)
@@ -141,7 +151,7 @@ class Lane:
 
     def put(self, occurrence: Occurrence) -> None:
         """Queue an event; where the queue is full it is dropped, counted and logged."""
-        if len(self) >= QUEUE:
+        if self.unsent >= QUEUE:
             self._drop(1, "its queue is full")
             return
         self._count("queued", 1)
@@ -151,9 +161,16 @@ class Lane:
         elif self._collecting is None:
             self._collecting = self._clock.callLater(BATCH_DELAY, self._collected)
 
-    def __len__(self) -> int:
-        """Count the events that are not sent yet."""
+    @property
+    def unsent(self) -> int:
+        """Count the events that wait, for whatever."""
         return len(self._events) + self._waiting_events
+
+    def flush(self) -> None:
+        """Collect no longer."""
+        if self._collecting is not None:
+            self._collecting.cancel()
+            self._collected()
 
     def stop(self) -> None:
         """Send nothing more, and say what was left unsent."""
@@ -162,8 +179,7 @@ class Lane:
             self._collecting.cancel()
         for call in self._waiting.values():
             call.cancel()
-        unsent = len(self)
-        if unsent:
+        if unsent := self.unsent:
             self._log.warn("{unsent} webhook events for {url} were not sent", unsent=unsent, url=self._endpoint.shown)
         if self._lost:
             self._log.warn("{lost} webhook events for {url} were dropped", lost=self._lost, url=self._endpoint.shown)

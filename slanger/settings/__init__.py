@@ -30,7 +30,7 @@ from slanger.domain.origins import ANY, origin_fault
 from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
 from slanger.faults import StartupFault
 from slanger.proxies import Proxies
-from slanger.settings.addresses import Address, endpoint_string, read_address, with_tls
+from slanger.settings.addresses import BACKLOG, Address, endpoint_string, read_address, with_tls
 from slanger.settings.explain import explain_app, explain_limits
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
 from slanger.settings.metrics import read_metrics_host
@@ -39,6 +39,7 @@ from slanger.settings.proxies import read_path_prefix, read_proxies, read_proxy_
 from slanger.settings.sources import Values, as_environment, environment, flags
 
 __all__ = [
+    "BACKLOG",
     "CREDENTIAL",
     "OPTIONS",
     "SWITCHES",
@@ -87,6 +88,7 @@ class Settings:
     :param trusted_proxies: who is believed about the addresses of clients.
     :param proxy_protocol: to which ports they send PROXY headers: none, both, websocket or api.
     :param path_prefix: stands before the paths of the API; empty, or begins with a slash and ends without.
+    :param drain_seconds: over which clients are sent away at a stop.
     :param check: whether to say what the settings mean, and no more.
     """
 
@@ -110,6 +112,7 @@ class Settings:
     limits: Limits
     cors_origins: tuple[str, ...]
     workers: int
+    drain_seconds: int
     reuse_port: bool
     metrics: bool
     metrics_host: Address | None
@@ -194,6 +197,7 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         limits=_read_limits(values),
         cors_origins=_read_origins(values, "cors-origins"),
         workers=workers,
+        drain_seconds=values.number("drain-seconds", least=0),
         reuse_port=reuse_port,
         metrics=values.switch("metrics"),
         metrics_host=read_metrics_host(values, (websocket, api)),

@@ -81,7 +81,10 @@ OPTIONS = (
     Option(name="app-id", key="id", help="Id of the app in REST paths [any]."),
     Option(name="config", help="Settings file, in TOML."),
     Option(
-        name="api-host", short="a", default="0.0.0.0:4567", help="REST API: HOST:PORT or a Twisted endpoint string."
+        name="api-host",
+        short="a",
+        default="0.0.0.0:4567",
+        help="REST API: HOST:PORT, systemd:NAME or a Twisted endpoint.",
     ),
     Option(
         name="websocket-host",
@@ -150,6 +153,12 @@ OPTIONS = (
         help="Metrics for Prometheus on a port of their own: HOST:PORT or a Twisted endpoint string [off].",
     ),
     Option(name="log-format", default="text", help="How the log is written: text, or json for an object per line."),
+    Option(
+        name="drain-seconds",
+        default="10",
+        number=True,
+        help="Seconds over which clients are sent away at a stop; 0 is at once.",
+    ),
     Option(name="tls-cert", help="Certificate in PEM, with its chain: the ports speak TLS."),
     Option(name="tls-key", help="Private key of the certificate [in the certificate's file]."),
     Option(name="tls-ports", default="both", help="Which ports speak TLS: both, websocket or api."),

@@ -83,14 +83,14 @@ class Values:
         given = (name for source in self._sources for name in names if source.values.get(name) not in (None, ""))
         return next(given, None)
 
-    def number(self, name: str) -> int:
-        """Give an option that counts something: at least 1; `UNLIMITED` where it is none."""
+    def number(self, name: str, least: int = 1) -> int:
+        """Give an option that counts something; `UNLIMITED` where it is none."""
         text = self.required(name)
         if text == NONE and name in _OPTIONAL:
             return UNLIMITED
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= LARGEST):
+        if not (text.isascii() and text.isdigit() and least <= int(text[:20]) <= LARGEST):
             none = ", or none" if name in _OPTIONAL else ""
-            raise StartupFault(f"{self.origin(name)} {text!r}: expected a whole number from 1 to {LARGEST}{none}")
+            raise StartupFault(f"{self.origin(name)} {text!r}: expected a whole number from {least} to {LARGEST}{none}")
         return int(text)
 
     def several(self, name: str) -> tuple[str, ...]:

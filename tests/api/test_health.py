@@ -16,14 +16,16 @@ from tests.api.requests import Connection
 from tests.builders import MemoryNode, make_app
 
 
-class HealthTests(SynchronousTestCase):
-    """How a node says that it is."""
+class HealthTestCase(SynchronousTestCase):
+    """A node that is asked how it is."""
 
+    path = "/health"
     cut_off_since: float | None = None
     amiss: Sequence[Amiss] = ()
+    unready: str | None = None
 
-    def ask(self, method: str = "GET") -> tuple[int, bytes]:
-        """Ask, without any authentication."""
+    def ask(self, method: str = "GET", more: str = "") -> tuple[int, bytes]:
+        """Ask, without any authentication; `more` are further headers."""
         app = make_app()
         node = MemoryNode(app)
         api = Api(
@@ -33,12 +35,17 @@ class HealthTests(SynchronousTestCase):
             Clock(),
             cut_off_since=lambda: self.cut_off_since,
             amiss=lambda: self.amiss,
+            unready=lambda: self.unready,
         )
         clock = Clock()
         connection = Connection(LeanSite(api, clock, writer), clock)
-        connection.say(f"{method} /health HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        connection.say(f"{method} {self.path} HTTP/1.1\r\nHost: a\r\n{more}\r\n".encode())
         (response,) = connection.read()
         return response.status, response.body
+
+
+class HealthTests(HealthTestCase):
+    """How a node says that it is."""
 
     def test_ok(self) -> None:
         """Health: a node that lacks nothing is ok."""
@@ -70,4 +77,27 @@ class HealthTests(SynchronousTestCase):
 
     def test_method(self) -> None:
         """Health: nothing but GET is taken."""
+        self.assertEqual(self.ask("POST")[0], 405)
+
+
+class ReadyTests(HealthTestCase):
+    """Whether a node says that clients may be sent to it."""
+
+    path = "/ready"
+
+    def test_ready(self) -> None:
+        """Ready: 200, also while the node is cut off: it serves its clients."""
+        for self.cut_off_since in (None, 1_700_000_000.0):
+            status, body = self.ask()
+            self.assertEqual((status, json.loads(body)), (200, {"ready": True}))
+
+    def test_not_ready(self) -> None:
+        """Ready: 503 and the reason while it is not, the lean way and the long one alike."""
+        self.unready = "stopping: because"
+        for more in ("", "Connection: close\r\n"):
+            status, body = self.ask(more=more)
+            self.assertEqual((status, json.loads(body)), (503, {"ready": False, "reason": "stopping: because"}))
+
+    def test_method(self) -> None:
+        """Ready: nothing but GET is taken."""
         self.assertEqual(self.ask("POST")[0], 405)

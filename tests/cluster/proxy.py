@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Self, TypeVar
 
 from tests.server import PATIENCE, free_port
@@ -116,7 +117,7 @@ class Proxy:
             writer.transport.abort()
             return
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._redis_port)
+            far_reader, far_writer = await self._reach()
         except OSError:
             writer.transport.abort()
             return
@@ -128,6 +129,9 @@ class Proxy:
         finally:
             link.abort()
             self._links.discard(link)
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._redis_port)
 
     async def _pump(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -149,3 +153,20 @@ class Proxy:
         self._abort_all()
         if serving := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(serving)
+
+
+class Balancer(Proxy):
+    """Passes each connection on to the first node that takes it, as balancers do.
+
+    :param ports: of the nodes.
+    """
+
+    def __init__(self, *ports: int) -> None:
+        super().__init__(ports[0])
+        self._ports = ports
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        for port in self._ports[:-1]:
+            with suppress(ConnectionRefusedError):
+                return await asyncio.open_connection("127.0.0.1", port)
+        return await asyncio.open_connection("127.0.0.1", self._ports[-1])

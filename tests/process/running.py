@@ -17,6 +17,7 @@ from typing import Any
 
 import trustme
 from twisted.trial.unittest import SynchronousTestCase
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.api.requests import signed_target
@@ -116,12 +117,8 @@ class Daemon:
         self._directory.cleanup()
 
     def runs(self) -> bool:
-        """Whether its process is there; one that has ended may wait for whoever adopted it to notice."""
-        try:
-            status = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii")
-        except OSError:
-            return False
-        return status.rpartition(")")[2].split()[0] != "Z"
+        """Whether its process is there."""
+        return runs(self.pid)
 
     def terminate(self) -> None:
         """Send SIGTERM, and wait for the end."""
@@ -176,6 +173,29 @@ class ProcessTestCase(SynchronousTestCase):
 def read(client: ClientConnection) -> Any:
     """Read one message."""
     return json.loads(client.recv(PATIENCE))
+
+
+def closed_with(client: ClientConnection) -> int | None:
+    """Read to the end of a connection, and give the close code; None where it just ended."""
+    try:
+        while True:
+            client.recv(PATIENCE)
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else None
+
+
+def children(pid: int) -> set[int]:
+    """Give the process ids of a process's children."""
+    return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there; one that has ended may wait for whoever adopted it to notice."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def ask(

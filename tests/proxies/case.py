@@ -20,7 +20,7 @@ from tests.server import KEY, PATIENCE, wait_for
 ELSEWHERE = "127.0.0.9"
 """The address of a client; proxies and nodes have another one, 127.0.0.1."""
 
-READY = "/health"
+READY = "/ready"
 """What nodes are asked before they get connections."""
 
 

@@ -118,11 +118,17 @@ class RedisBroker(MultiService):
         commands = self._links.commands
         leaving: Deferred[Any] = succeed(None)
         if commands is not None and self._cut_off_at is None:
-            self._outbound.flush()
-            leaving = self._lease.depart(commands)
+            leaving = Deferred.fromCoroutine(self._depart(commands))
             leaving.addTimeout(FAREWELL, self._clock)
             leaving.addErrback(lambda _: None)
         return leaving.addCallback(self._disconnect)
+
+    async def _depart(self, commands: Commands) -> None:
+        """Hand everything in; Redis takes it in this order."""
+        self._outbound.flush()
+        self._holdings.flush()
+        await self._occurrences.acknowledge(commands)
+        await self._lease.depart(commands)
 
     def _disconnect(self, _: object) -> Any:
         self._links.on_change = _nothing
@@ -229,6 +235,14 @@ class RedisBroker(MultiService):
     def cut_off_since(self) -> float | None:
         """Tell since when this node is cut off from the others."""
         return self._cut_off_at
+
+    def hand_over(self) -> None:
+        """Send users away, to other nodes."""
+        self._holdings.handing_over = True
+
+    def wind_up(self) -> None:
+        """Tell what nobody else would tell, and leave the rest to the others."""
+        self._occurrences.wind_up()
 
     # The links
 

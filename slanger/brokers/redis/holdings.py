@@ -24,6 +24,10 @@ from slanger.protocol.names import GRACE, is_inbox
 CHUNK = 500
 """Changes in one command, at most."""
 
+HANDOVER = 10
+"""Seconds for which users of a node that leaves stay in the cluster. That is longer than the grace of others who go:
+they all come back at the same time, and nobody should notice a deploy where that takes a while."""
+
 Answer = Callable[[Any], None]
 """Takes what Redis answers to an `enter`: whether he is there, whether he is new, the position, the roster."""
 
@@ -74,6 +78,7 @@ class Holdings:
 
     :param subscriptions: counts this node's subscribers on a channel.
     :param on_due: called when an app is to be told something now.
+    :ivar handing_over: whether who leaves may come back to another node.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class Holdings:
         self._commands: Commands | None = None
         self._lease = ""
         self._flushing = False
+        self.handing_over = False
 
     # What changes
 
@@ -126,11 +132,11 @@ class Holdings:
         self._soon()
 
     def leave(self, held: Held) -> None:
-        """Have the cluster let a user go."""
+        """Have the cluster let a user go: at once, or later where this node hands its users over."""
         app = held.app
-        self._changes.append(
-            (("leave", app.key, _hooked(app, held.channel), False, held.channel, held.member.user_id), None)
-        )
+        what = app.key, _hooked(app, held.channel), False, held.channel, held.member.user_id
+        change = ("hand", *what, HANDOVER * 1000) if self.handing_over else ("leave", *what)
+        self._changes.append((change, None))
         self._soon()
 
     def held(self, app: App, channel: str) -> dict[str, Held]:

@@ -15,14 +15,17 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from slanger.brokers.redis.holdings import HANDOVER
 from slanger.brokers.redis.links import Commands, Links
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import BEAT, DEPART, SWEEP
 from slanger.domain.apps import App
-from slanger.protocol.names import GRACE
 
 BEATS = 6
 """Beats in the time of a lease."""
+
+HANDED_OVER = b"~"
+"""Stands in the names under which nodes hand over; a node's lease has none."""
 
 SWEPT = 500
 """Things that are let go of in one command, about."""
@@ -112,8 +115,8 @@ class Lease:
                 self._ended.remove(lease)
 
     def depart(self, commands: Commands) -> Deferred[Any]:
-        """End this node's lease; the others let go of what it held, its users with the grace."""
-        return commands.run(DEPART, *self._root.arguments, GRACE * 1000, self.name, *self._ended)
+        """End this node's lease; the others let go of what it still held, later."""
+        return commands.run(DEPART, *self._root.arguments, HANDOVER * 1000, self.name, *self._ended)
 
     def pause(self) -> None:
         """Learn that a link is lost."""
@@ -166,7 +169,8 @@ class Lease:
     async def _clean_up(self, commands: Commands, lease: bytes) -> None:
         try:
             await self._sweep_all(commands, lease)
-            self._log.info("cleaned up after {lease}, whose lease has ended", lease=lease.decode("latin-1"))
+            if HANDED_OVER not in lease:
+                self._log.info("cleaned up after {lease}, whose lease has ended", lease=lease.decode("latin-1"))
         finally:
             self._sweeping.discard(lease)
 

@@ -67,6 +67,11 @@ class Occurrences:
         """Learn that the link is lost."""
         self._commands = None
 
+    def wind_up(self) -> None:
+        """Claim nothing more, and hold nothing back that this node has decided by itself."""
+        self._apps = {}
+        self.local.hurry()
+
     def stop(self) -> None:
         """Tell nothing more: what was claimed and not told is left to the other nodes."""
         self._commands = None
@@ -83,8 +88,8 @@ class Occurrences:
         claiming.addCallbacks(self._claimed, self._lost, callbackArgs=(self._lease, len(told)))
 
     def _claimed(self, claimed: list[bytes], lease: str, acknowledged: int) -> None:
-        if lease != self._lease or self._commands is None:
-            return
+        if lease != self._lease or self._commands is None or not self._apps:
+            return  # other nodes take it over
         self._claiming = False
         del self._told[:acknowledged]
         for text in claimed:

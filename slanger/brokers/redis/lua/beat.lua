@@ -21,4 +21,4 @@ for _, ended in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', time)) do
   redis.call('ZADD', dead, time, ended)
 end
 redis.call('PUBLISH', ROOT .. ':beat:' .. ARGV[4], time)
-return {1, time, time - redis.call('GET', ROOT .. ':born'), unpack(redis.call('ZRANGE', dead, 0, 9))}
+return {1, time, time - redis.call('GET', ROOT .. ':born'), unpack(redis.call('ZRANGEBYSCORE', dead, '-inf', time, 'LIMIT', 0, 10))}

@@ -11,11 +11,12 @@
 -- and those of the deployment:
 --
 --   ROOT:nodes           sorted set: lease -> when it ends
---   ROOT:dead            sorted set: lease that ended -> from when its members' endings may be told
+--   ROOT:dead            sorted set: lease that ended -> from when what it held is let go of
 --   ROOT:due             sorted set: occurrences that apps are to be told of, by the time when
 --   ROOT:born            when Redis first heard of the deployment: later than its nodes where Redis came back empty
 --   ROOT:beaten          when a node last renewed its lease
---   ROOT:held:LEASE      hash: all that a node holds, so that survivors can let go of it
+--   ROOT:held:LEASE      hash: all that a node holds, so that survivors can let go of it; LEASE~TIME is what it handed
+--                        over, and is dead from the start
 --   ROOT:seq:ORIGIN      number of the last message taken from a node
 --
 -- Times are milliseconds of Redis's clock; positions are ids of stream entries.
@@ -188,5 +189,18 @@ local function drop_member(lease, origin, app, channel, user, hooked, tell_at)
     if redis.call('EXISTS', roster) == 0 then
       finish(app, 'channel_vacated', channel, nil, tell_at + 1) -- the last to be told
     end
+  end
+end
+
+-- A node sends a user away who may come back to another: whoever is there at that later time lets go of him.
+local function hand_member(lease, origin, app, channel, user, hooked, let_go_at)
+  local at = math.ceil(let_go_at / 1000) * 1000
+  local handed = lease .. '~' .. string.format('%.0f', at)
+  local field = member_field(app, channel, user)
+  if redis.call('HEXISTS', ROOT .. ':held:' .. handed, field) == 1 then
+    drop_member(lease, origin, app, channel, user, hooked, let_go_at)
+  elseif redis.call('HDEL', ROOT .. ':held:' .. lease, field) == 1 then
+    redis.call('HSET', ROOT .. ':held:' .. handed, field, '')
+    redis.call('ZADD', ROOT .. ':dead', at, handed)
   end
 end

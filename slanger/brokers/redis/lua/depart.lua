@@ -1,4 +1,4 @@
--- End leases, on purpose. ARGV: [4] milliseconds until endings may be told, [5...] the leases.
+-- End leases, on purpose. ARGV: [4] milliseconds until what they hold is let go of, [5...] the leases.
 
 for index = 5, #ARGV do
   redis.call('ZREM', ROOT .. ':nodes', ARGV[index])

@@ -4,6 +4,7 @@
 --   ["channel", app, hooked, told, channel, subscribers]
 --   ["enter", app, hooked, told, channel, user, info, most users, whether the roster is wanted]
 --   ["leave", app, hooked, told, channel, user]
+--   ["hand", app, hooked, told, channel, user, milliseconds after which it is a "leave"]
 -- Answers -1 where the lease has ended: its node hears that from its next beat, and states everything again. Else
 -- how many occurrences are due, and for each "enter" {there, new, position, picture}.
 
@@ -33,6 +34,8 @@ for _, change in ipairs(cjson.decode(ARGV[8])) do
     local position = redis.call('GET', base_of(app) .. ':last:' .. channel) or ''
     local picture = change[9] and picture_of(base_of(app), channel) or {}
     answers[#answers + 1] = {there and 1 or 0, new and 1 or 0, position, picture}
+  elseif kind == 'hand' then
+    hand_member(lease, origin, app, channel, change[6], hooked, now() + change[7])
   else
     drop_member(lease, origin, app, channel, change[6], hooked, tell_at)
   end
