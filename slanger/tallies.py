@@ -26,3 +26,8 @@ class Tallies:
 
     def __init__(self) -> None:
         self.connections_refused = Tally("Connections that were not let in.", "app", "reason")
+        self.connections_sent_away = Tally(
+            "Connections that were closed since their app was removed or disabled.", "app", "code"
+        )
+        self.reloads = Tally("Times the settings were to be read again.", "outcome")
+        self.certificates = Tally("Times changed files of the certificate were read.", "outcome")

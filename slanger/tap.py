@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.endpoints import SSL4ServerEndpoint, serverFromString
-from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamServerEndpoint
-from twisted.internet.ssl import CertificateOptions
+from twisted.internet.interfaces import (
+    IOpenSSLContextFactory,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python import usage
@@ -21,11 +25,13 @@ from slanger.api.endpoint import Api
 from slanger.api.lean import LeanSite
 from slanger.brokers.alone import Alone
 from slanger.brokers.redis.root import Root
-from slanger.certificates import read_certificate
+from slanger.certificates import Certificate, read_certificate
 from slanger.domain.apps import Apps
 from slanger.domain.cache import EventCache
 from slanger.faults import StartupFault
-from slanger.protocol.names import REQUEST_BODY_BYTES
+from slanger.hangup import Hangup
+from slanger.reload import Parts, Reload, message_bytes
+from slanger.renewal import Renewal
 from slanger.services.counts import SubscriptionCounts
 from slanger.services.listening import Listening
 from slanger.services.liveness import Liveness
@@ -46,9 +52,10 @@ from slanger.settings import (
     endpoint_string,
     read_settings,
 )
+from slanger.tallies import Tallies
 from slanger.transports.direct import writer
 from slanger.transports.shared import SharedPort
-from slanger.transports.websocket import MESSAGE_BYTES, WebSocketFactory
+from slanger.transports.websocket import WebSocketFactory
 from slanger.workers import TETHERED, SharedPortEndpoint, Tether, Workers
 
 if TYPE_CHECKING:
@@ -111,7 +118,7 @@ class Options(usage.Options):
         """
         try:
             super().parseOptions(options)
-            self.settings = read_settings(self.given(), os.environ)
+            self.settings = self.read()
             if self.settings.check:
                 self._check()
         except usage.UsageError as fault:
@@ -119,6 +126,10 @@ class Options(usage.Options):
         except MissingOption:
             print(self)
             raise
+
+    def read(self) -> Settings:
+        """Read the settings: those of the command line and the environment stay, what they name in files may not."""
+        return read_settings(self.given(), os.environ)
 
     def getUsage(self, width: int | None = None) -> str:
         """Describe each option once, under its first spelling."""
@@ -178,28 +189,46 @@ def makeService(options: Options) -> IService:
 
     if options.settings.workers > 1:
         return _watch(options, reactor)
-    return assemble(options.settings, cast(IReactorTime, reactor), secrets.randbelow)
+    node = assemble(options.settings, cast(IReactorTime, reactor), secrets.randbelow, options.read)
+    reload = cast(Reload, node.getServiceNamed(Reload.name))
+    Hangup(reactor, reload.reload).setServiceParent(node)
+    return node
 
 
 def _watch(options: Options, reactor: Any) -> MultiService:
     """Put the parts of a process together that has workers and serves nobody itself."""
     settings = options.settings
-    given = {**options.given(), "workers": "1", "reuse-port": True}
+    given = {**settings.fixed, **options.given(), "workers": "1", "reuse-port": True}
     places = [(address.host, address.port) for address in (settings.websocket, settings.api)]
     watching = MultiService()
     Greeting(settings).setServiceParent(watching)
-    Workers(reactor, settings.workers, as_environment(given, os.environ), places).setServiceParent(watching)
+    workers = Workers(reactor, settings.workers, as_environment(given, os.environ), places)
+
+    def pass_on(new: Settings, certificate: Certificate | None) -> str:
+        return f"{workers.hang_up()} workers do the same"
+
+    reload = Reload(settings, options.read, pass_on)
+    for service in (reload, Hangup(reactor, reload.reload), workers):
+        service.setServiceParent(watching)
     return watching
 
 
-def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[int], int]) -> MultiService:
+def assemble(
+    settings: Settings,
+    reactor: IReactorTime,
+    random_below: Callable[[int], int],
+    read: Callable[[], Settings] | None = None,
+) -> MultiService:
     """Put the parts of a node together.
 
     :param reactor: its clock, and where it listens.
     :param random_below: its entropy; makes socket ids.
+    :param read: reads the settings again; by default they stay.
     """
+    tallies = Tallies()
     apps = Apps(settings.apps)
-    broker = _broker(settings, reactor, random_below)
+    cache = EventCache(settings.cache_ttl, settings.cache_bytes)
+    broker = _broker(settings, reactor, random_below, apps, cache)
     webhooks = Webhooks(reactor, Poster(reactor), random.random)
     counts = SubscriptionCounts(broker, webhooks, reactor)
     registry = ChannelRegistry(broker, counts, webhooks)
@@ -216,26 +245,30 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
         random_below=random_below,
         activity_timeout=settings.activity_timeout,
         verbose=settings.verbose,
+        tallies=tallies,
     )
-    websockets = WebSocketFactory(
-        subscribers, reactor, max(MESSAGE_BYTES, *(app.message_bytes for app in settings.apps))
-    )
-    body_bytes = max(REQUEST_BODY_BYTES, *(app.body_bytes for app in settings.apps))
-    rest = LeanSite(Api(apps, registry, users, reactor, body_bytes, broker.cut_off_since), reactor, writer)
+    websockets = WebSocketFactory(subscribers, reactor, message_bytes(apps))
+    rest = LeanSite(Api(apps, registry, users, reactor, broker.cut_off_since), reactor, writer)
     node = MultiService()
     memory = Memory(reactor, lambda: len(registry) + len(subscribers))
-    ports = _ports(settings, reactor, websockets, rest)
-    if IService.providedBy(broker):
-        broker.setServiceParent(node)
+    renewal = _renewal(settings, reactor, tallies)
+    ports = _ports(settings, reactor, websockets, rest, renewal)
+    others = tuple(part for part in (liveness, subscribers, cache, renewal) if part is not None)
+    parts = Parts(apps, broker, webhooks, subscribers, websockets, renewal, others)
+    reload = Reload(settings, read or (lambda: settings), parts.take_over, tallies)
+    for each in (broker, renewal):
+        if IService.providedBy(each):
+            each.setServiceParent(node)
     first = Tether(reactor) if TETHERED in os.environ else Greeting(settings)
-    for service in (first, webhooks, counts, registry, users, liveness, subscribers, memory, *ports):
+    for service in (first, webhooks, counts, registry, users, liveness, subscribers, memory, reload, *ports):
         service.setServiceParent(node)
     return node
 
 
-def _broker(settings: Settings, reactor: IReactorTime, random_below: Callable[[int], int]) -> Alone | RedisBroker:
+def _broker(
+    settings: Settings, reactor: IReactorTime, random_below: Callable[[int], int], apps: Apps, cache: EventCache
+) -> Alone | RedisBroker:
     """Make what ties this node to its peers."""
-    cache = EventCache(settings.cache_ttl, settings.cache_bytes)
     if settings.redis is None:
         return Alone(reactor, cache)
     from slanger.brokers.redis.broker import RedisBroker  # brings txredisapi, which installs a reactor
@@ -248,21 +281,29 @@ def _broker(settings: Settings, reactor: IReactorTime, random_below: Callable[[i
         endpoint=redis_endpoint(settings.redis, reactor),
         root=root,
         clock=reactor,
-        apps=settings.apps,
+        apps=apps,
         cache=cache,
-        cache_ttl=settings.cache_ttl,
         lease=settings.node_lease,
         buffer_bytes=settings.publish_buffer_bytes,
     )
 
 
+def _renewal(settings: Settings, reactor: IReactorTime, tallies: Tallies) -> Renewal | None:
+    """Read the certificate, if there is one."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    certificate = read_certificate(settings.tls_cert, settings.tls_key)
+    return Renewal(certificate, settings.tls_watch_seconds, reactor, tallies)
+
+
 def _ports(
-    settings: Settings, reactor: IReactorTime, websockets: IProtocolFactory, rest: IProtocolFactory
+    settings: Settings,
+    reactor: IReactorTime,
+    websockets: IProtocolFactory,
+    rest: IProtocolFactory,
+    certificate: IOpenSSLContextFactory | None,
 ) -> Iterator[Listening]:
     """Open a port for each, or one for both."""
-    certificate = None
-    if settings.tls_cert is not None and settings.tls_key is not None:
-        certificate = read_certificate(settings.tls_cert, settings.tls_key)
 
     def listening(what: str, address: Address, factory: IProtocolFactory) -> Listening:
         endpoint = _endpoint(address, reactor, certificate, shared=settings.reuse_port)
@@ -277,7 +318,7 @@ def _ports(
 
 
 def _endpoint(
-    address: Address, reactor: Any, certificate: CertificateOptions | None, *, shared: bool
+    address: Address, reactor: Any, certificate: IOpenSSLContextFactory | None, *, shared: bool
 ) -> IStreamServerEndpoint:
     if shared:
         return SharedPortEndpoint(reactor, address.host, address.port, certificate if address.tls else None)

@@ -10,12 +10,18 @@ import os
 import socket
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReadDescriptor, IStreamServerEndpoint
-from twisted.internet.ssl import CertificateOptions
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import (
+    IOpenSSLContextFactory,
+    IProcessTransport,
+    IReadDescriptor,
+    IStreamServerEndpoint,
+)
 from twisted.internet.task import LoopingCall
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -30,7 +36,10 @@ TETHERED = "WORKER_OF_SLANGER"
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
 
-_TWISTD = "from twisted.scripts.twistd import run; run()"
+_TWISTD = (
+    "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP});"  # held back until it can be heeded
+    " from twisted.scripts.twistd import run; run()"
+)
 _LOOK = 0.05
 
 
@@ -78,6 +87,13 @@ class Workers(ProcessMonitor):
         ended: Deferred[Any] = looking.start(_LOOK)
         self._looking = looking
         return ended.addCallback(lambda _: self._let_go())
+
+    def hang_up(self) -> int:
+        """Have all workers read their settings again; tell how many there are."""
+        for protocol in self.protocols.values():
+            with suppress(ProcessExitedAlready):
+                cast(IProcessTransport, protocol.transport).signalProcess("HUP")
+        return len(self.protocols)
 
     def _look(self) -> None:
         if not self.protocols:
@@ -131,7 +147,7 @@ class Tether(Service):
 class SharedPortEndpoint:
     """A TCP port that other processes may listen on too."""
 
-    def __init__(self, reactor: Any, host: str, port: int, certificate: CertificateOptions | None) -> None:
+    def __init__(self, reactor: Any, host: str, port: int, certificate: IOpenSSLContextFactory | None) -> None:
         self._reactor = reactor
         self._host = host
         self._port = port

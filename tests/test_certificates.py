@@ -15,10 +15,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import DNSName, SubjectAlternativeName
 from OpenSSL import SSL
-from twisted.internet.ssl import CertificateOptions
 from twisted.trial.unittest import SynchronousTestCase
 
-from slanger.certificates import read_certificate
+from slanger.certificates import Certificate, read_certificate
 from slanger.faults import StartupFault
 
 
@@ -50,8 +49,8 @@ class CertificateTests(SynchronousTestCase):
 
     def test_two_files(self) -> None:
         """TLS: certificate with chain, and key, in two files."""
-        options = read_certificate(self.write("cert", *self.chain), self.write("key", self.key))
-        self.assertEqual(handshake(options, self.root), ("localhost", len(self.chain)))
+        read = read_certificate(self.write("cert", *self.chain), self.write("key", self.key))
+        self.assertEqual(handshake(read, self.root), ("localhost", len(self.chain)))
 
     def test_one_file(self) -> None:
         """TLS: all in one file, in any order of key and certificates, with words between them."""
@@ -61,13 +60,13 @@ class CertificateTests(SynchronousTestCase):
 
     def test_old_versions(self) -> None:
         """TLS: nothing older than 1.2 is spoken."""
-        options = read_certificate(self.write("cert", *self.chain), self.write("key", self.key))
-        switched_off = options.getContext().set_options(0)
+        read = read_certificate(self.write("cert", *self.chain), self.write("key", self.key))
+        switched_off = read.options.getContext().set_options(0)
         for old in (SSL.OP_NO_SSLv3, SSL.OP_NO_TLSv1, SSL.OP_NO_TLSv1_1):
             self.assertTrue(switched_off & old)
-        self.assertRaises(SSL.Error, handshake, options, self.root, SSL.TLS1_1_VERSION)
-        handshake(options, self.root, SSL.TLS1_2_VERSION)
-        handshake(options, self.root, SSL.TLS1_3_VERSION)
+        self.assertRaises(SSL.Error, handshake, read, self.root, SSL.TLS1_1_VERSION)
+        handshake(read, self.root, SSL.TLS1_2_VERSION)
+        handshake(read, self.root, SSL.TLS1_3_VERSION)
 
     def test_unreadable(self) -> None:
         """TLS: a file that cannot be read is told by option and name."""
@@ -103,7 +102,7 @@ class CertificateTests(SynchronousTestCase):
         self.assert_fault(cert, key, "--tls-key", key, cert, "does not belong")
 
 
-def handshake(options: CertificateOptions, root: trustme.CA, version: int | None = None) -> tuple[str, int]:
+def handshake(certificate: Certificate, root: trustme.CA, version: int | None = None) -> tuple[str, int]:
     """Shake hands in memory with a client that trusts this authority; give the server's name and how much it sent."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     root.configure_trust(context)
@@ -111,7 +110,7 @@ def handshake(options: CertificateOptions, root: trustme.CA, version: int | None
     if version is not None:
         context.set_min_proto_version(version)
         context.set_max_proto_version(version)
-    client, server = SSL.Connection(context), SSL.Connection(options.getContext())
+    client, server = SSL.Connection(context), SSL.Connection(certificate.options.getContext())
     client.set_connect_state()
     server.set_accept_state()
     for _ in range(10):
@@ -120,9 +119,9 @@ def handshake(options: CertificateOptions, root: trustme.CA, version: int | None
                 side.do_handshake()
             with contextlib.suppress(SSL.WantReadError):
                 other.bio_write(side.bio_read(65536))
-    certificate = client.get_peer_certificate(as_cryptography=True)
+    shown = client.get_peer_certificate(as_cryptography=True)
     chain = client.get_peer_cert_chain(as_cryptography=True)
-    assert certificate is not None
+    assert shown is not None
     assert chain is not None
-    (name,) = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value.get_values_for_type(DNSName)
+    (name,) = shown.extensions.get_extension_for_class(SubjectAlternativeName).value.get_values_for_type(DNSName)
     return name, len(chain)

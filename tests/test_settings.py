@@ -31,6 +31,7 @@ REQUIRED: Given = {"app-key": KEY, "secret": SECRET}
 NUMBERS = {
     "activity-timeout": 120,
     "pong-timeout": 30,
+    "tls-watch-seconds": 5,
     "presence-members": 100,
     "presence-member-bytes": 1024,
     "user-id-length": 128,
@@ -117,6 +118,7 @@ class DefaultTests(SettingsTestCase):
             reuse_port=False,
             tls_cert=None,
             tls_key=None,
+            tls_watch_seconds=5,
             activity_timeout=120,
             pong_timeout=30,
             cache_ttl=1800,

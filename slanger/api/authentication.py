@@ -14,7 +14,7 @@ import msgspec
 from slanger.api.parameters import Pairs, read_form_query, read_query
 from slanger.domain.apps import App, Apps
 from slanger.protocol import signing
-from slanger.protocol.errors import BadRequest, NotFound, Unauthorized
+from slanger.protocol.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from slanger.protocol.names import AUTH_WINDOW
 
 VERSION = "1.0"
@@ -58,6 +58,7 @@ def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: fl
     :raises NotFound: no app has this id.
     :raises BadRequest: no app has this key.
     :raises Unauthorized: with the reason.
+    :raises Forbidden: the app is disabled.
     """
     query = read_query(request.query)
     given = {key.lower(): value for key, value in reversed(query)}  # the first of each counts
@@ -66,6 +67,8 @@ def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: fl
     _check_timestamp(given.get("auth_timestamp"), now)
     _check_signature(request, query, app, _required(given.get("auth_signature"), "auth_signature"))
     _check_body(request.body, given.get("body_md5"))
+    if not app.enabled:
+        raise Forbidden("403 FORBIDDEN: this app is disabled")
     return Call(app, query, request.body)
 
 

@@ -29,7 +29,6 @@ class Api:
     """What endpoints work with.
 
     :param clock: the time of day; signatures expire by it.
-    :param body_bytes: bytes of one body, at most.
     :param cut_off_since: see `IBroker.cut_off_since`.
     """
 
@@ -37,8 +36,12 @@ class Api:
     registry: IRegistry
     users: IUsers
     clock: IReactorTime
-    body_bytes: int = REQUEST_BODY_BYTES
     cut_off_since: Callable[[], float | None] = lambda: None
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of one body, at most: as much as some app may need."""
+        return max(REQUEST_BODY_BYTES, self.apps.body_bytes)
 
 
 class Reply(msgspec.Struct, frozen=True):

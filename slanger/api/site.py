@@ -110,9 +110,14 @@ class ApiSite(Site):
     noisy = False
 
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
-        self.body_bytes = api.body_bytes
+        self._api = api
         self.root = Root(api)
         super().__init__(self.root, requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of one body, at most."""
+        return self._api.body_bytes
 
     def log(self, request: Request) -> None:  # type: ignore[override]
         """Keep no access log."""

@@ -9,6 +9,7 @@
     └── RequestRefused           answers one REST request
         ├── BadRequest           400
         ├── Unauthorized         401
+        ├── Forbidden            403
         ├── NotFound             404
         └── TooLarge             413
 
@@ -41,6 +42,7 @@ class Code:
 
 
 APP_NOT_FOUND = Code(4001, "application does not exist", Reconnect.NEVER)
+APP_DISABLED = Code(4003, "application disabled", Reconnect.NEVER)
 PATH_NOT_FOUND = Code(4005, "path not found", Reconnect.NEVER)
 UNSUPPORTED_VERSION = Code(4007, "unsupported protocol version", Reconnect.NEVER)
 CONNECTION_UNAUTHORIZED = Code(4009, "connection not authorized", Reconnect.NEVER)
@@ -113,6 +115,12 @@ class Unauthorized(RequestRefused):
     """The request is not signed as it must be."""
 
     status = 401
+
+
+class Forbidden(RequestRefused):
+    """The app is disabled ("REST API": status codes)."""
+
+    status = 403
 
 
 class NotFound(RequestRefused):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 
 from msgspec import UNSET, UnsetType
 from twisted.application.service import Service
@@ -15,6 +16,7 @@ from slanger.interfaces import IConnected, IRegistry, ISubscriber, ISubscribers,
 from slanger.protocol import codec
 from slanger.protocol.effects import Effect, Join, Leave, Say, SignInUser, SignOutUser, Whisper
 from slanger.protocol.errors import (
+    APP_DISABLED,
     APP_NOT_FOUND,
     CONNECTION_UNAUTHORIZED,
     PONG_NOT_RECEIVED,
@@ -28,9 +30,13 @@ from slanger.protocol.messages import User
 from slanger.protocol.session import Session
 from slanger.services.liveness import Liveness
 from slanger.services.trace import TracedConnected, TracedWire, log_refusal
+from slanger.tallies import Tallies
 
 OLDEST_VERSION = 4
 """Protocol versions 1 to 3 named and ordered their messages otherwise; the documentation calls them unsupported."""
+
+AT_ONCE = 500
+"""Connections that are closed in one turn of the reactor, where many are."""
 
 SOCKET_ID_PART = 10**10
 """Each half of a socket id is random below this: unique in a cluster without asking anyone."""
@@ -85,7 +91,7 @@ class Subscriber:
 
     def unauthorized(self) -> None:
         """End a connection that the app has not vouched for in time ("Authorized connections")."""
-        if not self._session.authorized:
+        if self.app.authorized_connections and not self._session.authorized:
             self.close(CONNECTION_UNAUTHORIZED, "Connection not authorized within timeout")
 
     def close(self, code: Code, reason: str) -> None:
@@ -125,8 +131,9 @@ class Subscribers(Service):
     :param webhooks: told of their coming and going.
     :param liveness: watches them.
     :param random_below: gives a random integer below its argument; makes socket ids.
-    :param activity_timeout: seconds, told to clients.
-    :param verbose: whether every frame is logged.
+    :param tallies: where it is counted who is sent away.
+    :ivar activity_timeout: seconds, told to clients.
+    :ivar verbose: whether every frame is logged, of those who come from now on.
     """
 
     name = "subscribers"
@@ -143,6 +150,7 @@ class Subscribers(Service):
         activity_timeout: int,
         *,
         verbose: bool = False,
+        tallies: Tallies | None = None,
     ) -> None:
         self.registry = registry
         self.users = users
@@ -151,18 +159,17 @@ class Subscribers(Service):
         self._webhooks = webhooks
         self._liveness = liveness
         self._random_below = random_below
-        self._activity_timeout = activity_timeout
-        self._verbose = verbose
+        self._sent_away = (tallies or Tallies()).connections_sent_away
+        self.activity_timeout = activity_timeout
+        self.verbose = verbose
         self._connected: dict[Subscriber, IDelayedCall | None] = {}
 
     def connect(self, wire: IWire, key: str, version: str | None) -> IConnected:
         """Let a client in, or raise `ConnectionRefused`."""
-        app = self._apps.with_key(key)
-        if app is None:
-            raise ConnectionRefused(APP_NOT_FOUND, f"App key {key} does not exist on this server")
+        app = self._served(key)
         _check_version(version)
         socket_id = f"{self._random_below(SOCKET_ID_PART)}.{self._random_below(SOCKET_ID_PART)}"
-        if self._verbose:
+        if self.verbose:
             wire = TracedWire(wire)
         subscriber = Subscriber(app, socket_id, wire, self)
         deadline = None
@@ -170,13 +177,13 @@ class Subscribers(Service):
             deadline = self.clock.callLater(app.authorization_timeout, subscriber.unauthorized)
         self._connected[subscriber] = deadline
         self._liveness.watch(subscriber)
-        subscriber.send(codec.established(socket_id, self._activity_timeout))
+        subscriber.send(codec.established(socket_id, self.activity_timeout))
         self._tell("connection_opened", subscriber)
-        return TracedConnected(subscriber, wire.peer) if self._verbose else subscriber
+        return TracedConnected(subscriber, wire.peer) if self.verbose else subscriber
 
     def turned_away(self, wire: IWire, refusal: ConnectionRefused) -> None:
         """Log a client that was not let in, where every frame is logged."""
-        if self._verbose:
+        if self.verbose:
             log_refusal(wire.peer, refusal)
 
     def forget(self, subscriber: Subscriber, code: int) -> None:
@@ -187,6 +194,10 @@ class Subscribers(Service):
         self._liveness.forget(subscriber)
         self._tell("connection_closed", subscriber, code=code)
 
+    def send_away(self, keys: Collection[str]) -> None:
+        """Close the connections to apps with these keys, some in each turn; not those whose app is served after all."""
+        self._send_some_away(iter([each for each in self._connected if each.app.key in keys]))
+
     def __len__(self) -> int:
         """Count the connections."""
         return len(self._connected)
@@ -196,6 +207,27 @@ class Subscribers(Service):
         super().stopService()
         for subscriber in tuple(self._connected):
             subscriber.close(SHUTTING_DOWN, "Server is shutting down")
+
+    def _served(self, key: str) -> App:
+        """Find an app, or raise `ConnectionRefused`."""
+        app = self._apps.with_key(key)
+        if app is None:
+            raise ConnectionRefused(APP_NOT_FOUND, f"App key {key} does not exist on this server")
+        if not app.enabled:
+            raise ConnectionRefused(APP_DISABLED, f"App key {key} is disabled on this server")
+        return app
+
+    def _send_some_away(self, leaving: Iterator[Subscriber]) -> None:
+        some = tuple(islice(leaving, AT_ONCE))
+        for subscriber in some:
+            try:
+                self._served(subscriber.app.key)
+            except ConnectionRefused as refusal:
+                if subscriber in self._connected:
+                    self._sent_away[subscriber.app.key, str(refusal.code.number)] += 1
+                    subscriber.close(refusal.code, refusal.message)
+        if some:
+            self.clock.callLater(0, self._send_some_away, leaving)
 
     def _tell(self, name: str, subscriber: Subscriber, code: int | UnsetType = UNSET) -> None:
         user_id = UNSET if subscriber.user is None else subscriber.user.id

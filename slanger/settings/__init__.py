@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,12 @@ from slanger.faults import StartupFault
 from slanger.settings.addresses import Address, endpoint_string, read_address, with_tls
 from slanger.settings.explain import explain_app
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
-from slanger.settings.options import OPTIONS, SWITCHES
+from slanger.settings.options import FIXED, LIVE, OPTIONS, SWITCHES
 from slanger.settings.sources import Values, as_environment, environment, flags
 
 __all__ = [
     "CREDENTIAL",
+    "LIVE",
     "OPTIONS",
     "SWITCHES",
     "Address",
@@ -51,9 +52,7 @@ TERMINATION_CODES = ("4009", "4200")
 _LIMITS = [option.name for option in OPTIONS if option.key and option.number and option.name != "termination-code"]
 _APP_SWITCHES = [switch.name for switch in SWITCHES if switch.of_app]
 _OF_APP = [
-    *(option.name for option in OPTIONS if option.key),
-    "webhook-url",
-    "webhook-events",
+    *(option.name for option in OPTIONS if option.of_app),
     *_APP_SWITCHES,
 ]
 
@@ -69,6 +68,9 @@ class Settings:
     :param cache_ttl: seconds.
     :param workers: processes on the same ports.
     :param check: whether to say what the settings mean, and no more.
+    :param tls_watch_seconds: between two looks at the certificate's files.
+    :param given: the options of the node as texts, by name: those of the file, the environment and the command line,
+        and the defaults.
     """
 
     apps: tuple[App, ...]
@@ -81,6 +83,7 @@ class Settings:
     publish_buffer_bytes: int
     tls_cert: str | None
     tls_key: str | None
+    tls_watch_seconds: int
     activity_timeout: int
     pong_timeout: int
     cache_ttl: int
@@ -89,6 +92,7 @@ class Settings:
     reuse_port: bool
     verbose: bool
     check: bool
+    given: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def explain(self) -> str:
         """Say what the settings mean; never a secret."""
@@ -102,6 +106,17 @@ class Settings:
             "the settings are good",
         ]
         return "\n".join(lines)
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """The options that hold until the process ends, as texts by name."""
+        return {option.name: self.given[option.name] for option in FIXED if option.name in self.given}
+
+    def needs_restart(self, new: Settings) -> list[str]:
+        """Name the options whose values in new settings only hold after a restart."""
+        before, after = self.fixed, new.fixed
+        names = [option.name for option in FIXED if before.get(option.name) != after.get(option.name)]
+        return names if (self.tls_cert is None) is (new.tls_cert is None) else [*names, "tls-cert"]
 
 
 class MissingOption(StartupFault):
@@ -143,6 +158,7 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         publish_buffer_bytes=values.number("publish-buffer-bytes"),
         tls_cert=tls_cert,
         tls_key=values.text("tls-key") or tls_cert,
+        tls_watch_seconds=values.number("tls-watch-seconds"),
         activity_timeout=values.number("activity-timeout"),
         pong_timeout=values.number("pong-timeout"),
         cache_ttl=values.number("cache-ttl"),
@@ -151,6 +167,7 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         reuse_port=reuse_port,
         verbose=values.switch("verbose"),
         check=values.switch("check"),
+        given={option.name: text for option in (*FIXED, *LIVE) if (text := values.text(option.name)) is not None},
     )
 
 

@@ -78,7 +78,7 @@ _File = msgspec.defstruct(
         *(
             _field(option.name, Number if option.number else str)
             for option in OPTIONS
-            if option.key is None and option.name not in ("config", "webhook-url", "webhook-events")
+            if not option.of_app and option.name != "config"
         ),
         _field("verbose", bool),
         ("apps", tuple[_AppTable, ...], ()),  # type: ignore[valid-type]

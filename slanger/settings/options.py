@@ -23,6 +23,8 @@ class Option:
     :param default: as it would be typed; None where there is none.
     :param number: whether it counts something: a whole number from 1 on.
     :param spellings: other names that are understood.
+    :param live: whether an option of the node can change without a restart. What belongs to an app always can. The
+        parts that heed it have an attribute of its name, which `slanger.reload` writes.
     """
 
     name: str
@@ -32,6 +34,12 @@ class Option:
     default: str | None = None
     number: bool = False
     spellings: tuple[str, ...] = ()
+    live: bool = False
+
+    @property
+    def of_app(self) -> bool:
+        """Whether it belongs to an app."""
+        return self.key is not None or self.name.startswith("webhook-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +47,7 @@ class Switch:
     """An option that is on or off: `--NAME` or `--no-NAME`.
 
     :param of_app: whether it is a switch of an app, so that it may stand in an app's table of the settings file.
+    :param live: as in `Option`.
     """
 
     name: str
@@ -46,6 +55,7 @@ class Switch:
     short: str | None = None
     default: bool = False
     of_app: bool = True
+    live: bool = False
 
 
 def _limit(name: str, default: int, text: str) -> Option:
@@ -104,25 +114,44 @@ OPTIONS = (
         number=True,
         help="Processes that serve on the same ports, tied together by Redis.",
     ),
-    Option(name="tls-cert", help="Certificate in PEM, with its chain: the ports speak TLS."),
-    Option(name="tls-key", help="Private key of the certificate [in the certificate's file]."),
+    Option(name="tls-cert", live=True, help="Certificate in PEM, with its chain: the ports speak TLS."),
+    Option(name="tls-key", live=True, help="Private key of the certificate [in the certificate's file]."),
+    Option(
+        name="tls-watch-seconds",
+        default="5",
+        number=True,
+        live=True,
+        help="Seconds between two looks at the certificate's files, for renewed ones.",
+    ),
     Option(name="tls-ports", default="both", help="Which ports speak TLS: both, websocket or api."),
     Option(
         name="activity-timeout",
         default=str(names.ACTIVITY_TIMEOUT),
         number=True,
+        live=True,
         help="Seconds of silence after which clients ping.",
     ),
     Option(
         name="pong-timeout",
         default=str(names.PONG_TIMEOUT),
         number=True,
+        live=True,
         help="Seconds to wait for an answer to a ping.",
     ),
     Option(
-        name="cache-ttl", default=str(names.CACHE_TTL), number=True, help="Seconds a cache channel remembers its event."
+        name="cache-ttl",
+        default=str(names.CACHE_TTL),
+        number=True,
+        live=True,
+        help="Seconds a cache channel remembers its event.",
     ),
-    Option(name="cache-bytes", default=str(CACHE_BYTES), number=True, help="Bytes all cache channels may remember."),
+    Option(
+        name="cache-bytes",
+        default=str(CACHE_BYTES),
+        number=True,
+        live=True,
+        help="Bytes all cache channels may remember.",
+    ),
     Option(name="webhook-url", help="Where the app is told what happens; several in a settings file."),
     Option(
         name="webhook-events",
@@ -151,9 +180,10 @@ OPTIONS = (
 )
 
 SWITCHES = (
-    Switch(name="verbose", short="v", of_app=False, help="Log every frame in and out, auth strings masked."),
+    Switch(name="verbose", short="v", of_app=False, live=True, help="Log every frame in and out, auth strings masked."),
     Switch(name="reuse-port", of_app=False, help="Let other processes listen on the same ports (SO_REUSEPORT)."),
     Switch(name="check", of_app=False, help="Check the settings, say what they mean, and exit."),
+    Switch(name="enabled", default=True, help="Serve the app; if not, its clients are closed with 4003."),
     Switch(name="client-events", default=True, help="Let subscribers send events to each other."),
     Switch(name="watchlists", default=True, help="Tell users who of their watchlist is online."),
     Switch(name="subscription-counts", help="Tell subscribers how many they are."),
@@ -170,3 +200,11 @@ SWITCHES = (
         help="Send pusher_internal:subscription_error too (the .NET client).",
     ),
 )
+
+_OF_NODE: tuple[Option | Switch, ...] = tuple(option for option in (*OPTIONS, *SWITCHES) if not option.of_app)
+
+LIVE = tuple(option for option in _OF_NODE if option.live)
+"""Options of the node that can change without a restart."""
+
+FIXED = tuple(option for option in _OF_NODE if not option.live)
+"""Options of the node that hold until the process ends."""

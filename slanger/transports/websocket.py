@@ -117,7 +117,7 @@ class WebSocketFactory(WebSocketServerFactory):
     """Makes the connections of one port.
 
     :param subscribers: lets clients in.
-    :param message_bytes: bytes of one message of a client, at most.
+    :ivar message_bytes: bytes of one message of a client, at most.
     """
 
     protocol: type[LongWay] = LongWay  # type: ignore[assignment]
@@ -128,7 +128,6 @@ class WebSocketFactory(WebSocketServerFactory):
         super().__init__(server=SERVER, reactor=reactor)
         txaio.tx.set_global_log_level("error")  # Autobahn warns of every connection that a client breaks off
         self.subscribers = subscribers
-        self.message_bytes = message_bytes
         self.turn = Turn(reactor)
         self.handshakes: Deadlines[WebSocketConnection] = Deadlines(reactor, HANDSHAKE_TIMEOUT, _hang_up)
         self.closings: Deadlines[WebSocketConnection] = Deadlines(reactor, CLOSE_TIMEOUT, _hang_up)
@@ -136,11 +135,15 @@ class WebSocketFactory(WebSocketServerFactory):
             webStatus=False,
             failByDrop=False,
             allowNullOrigin=True,  # sandboxed frames, file:// pages and packaged apps have no other
-            maxFramePayloadSize=message_bytes,
-            maxMessagePayloadSize=message_bytes,
             openHandshakeTimeout=0,  # `handshakes` and `closings` watch either way
             closeHandshakeTimeout=0,
         )
+        self.allow(message_bytes)
+
+    def allow(self, message_bytes: int) -> None:
+        """Take messages of so many bytes from now on; a connection that goes the long way keeps what it began with."""
+        self.message_bytes = message_bytes
+        self.maxFramePayloadSize = self.maxMessagePayloadSize = message_bytes
 
     def buildProtocol(self, addr: IAddress | None) -> WebSocketConnection:
         """Make a connection."""

@@ -6,7 +6,7 @@ held whose lease has ended is let go of by all that find it; the scripts see to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from slanger.brokers.redis.links import Commands, Links
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import BEAT, DEPART, SWEEP
-from slanger.domain.apps import App
+from slanger.domain.apps import Apps
 from slanger.protocol.names import GRACE
 
 BEATS = 6
@@ -43,7 +43,7 @@ class Lease:
         root: Root,
         clock: IReactorTime,
         links: Links,
-        apps: Sequence[App],
+        apps: Apps,
         seconds: float,
         on_lapse: Callable[[], None],
         on_beat: Callable[[], None],
@@ -51,7 +51,7 @@ class Lease:
         self._root = root
         self._clock = clock
         self._links = links
-        self._hooked = msgspec.json.encode({app.key: bool(app.webhooks) for app in apps})
+        self._apps = apps
         self._ms = int(seconds * 1000)
         self._on_lapse = on_lapse
         self._on_beat = on_beat
@@ -171,9 +171,10 @@ class Lease:
             self._sweeping.discard(lease)
 
     async def _sweep_all(self, commands: Commands, lease: bytes) -> None:
+        hooked = msgspec.json.encode({app.key: bool(app.webhooks) for app in self._apps})
         go_on = b"0"
         while go_on:
-            arguments = self._root.origin, lease, SWEPT, self._hooked, go_on
+            arguments = self._root.origin, lease, SWEPT, hooked, go_on
             go_on = await commands.run(SWEEP, *self._root.arguments, *arguments)
 
 

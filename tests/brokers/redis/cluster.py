@@ -17,6 +17,7 @@ from slanger.brokers.redis.address import read_redis_url
 from slanger.brokers.redis.broker import RedisBroker
 from slanger.brokers.redis.endpoints import redis_endpoint
 from slanger.brokers.redis.root import Root
+from slanger.domain.apps import Apps
 from slanger.domain.cache import EventCache
 from tests.brokers.contract import TTL, told_app
 from tests.builders import Node
@@ -62,9 +63,8 @@ class RedisTestCase(TestCase):
             endpoint=redis_endpoint(address, reactor),
             root=Root(self.prefix, 0, f"{next(_numbers):x}", self.replay_events),
             clock=clock,
-            apps=[told_app(), told_app("another-key")],
+            apps=Apps([told_app(), told_app("another-key")]),
             cache=EventCache(TTL, 10_000),
-            cache_ttl=TTL,
             lease=LEASE,
             buffer_bytes=10_000_000,
         )

@@ -1,0 +1,131 @@
+"""New settings for a running process: read and checked as a whole, then taken over in one step, or not at all.
+
+`Reload` is the way there, for any process; `Parts` are the parts of a node that take them over, in order. An app is
+one object for as long as it is served, and its directory writes the new settings into it: so each connection, channel
+and queue that holds the app has them at once, without being told, and nothing is looked up while messages pass. An
+option of the node is written to each part that has an attribute of its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+from slanger.certificates import Certificate, read_certificate
+from slanger.domain.apps import Apps, Changes
+from slanger.faults import StartupFault
+from slanger.interfaces import IBroker
+from slanger.renewal import Renewal
+from slanger.services.subscribers import Subscribers
+from slanger.services.webhooks import Webhooks
+from slanger.settings import LIVE, Settings
+from slanger.tallies import Tallies
+from slanger.transports.websocket import MESSAGE_BYTES, WebSocketFactory
+
+
+class Reload(Service):
+    """Read the settings again, from where they were read at the start.
+
+    :param started: the settings that the process began with: what is fixed stays as it is there.
+    :param read: reads them again.
+    :param take_over: puts them into force; it tells what has changed, in words, and never fails.
+    """
+
+    name = "reload"
+    _log = Logger()
+
+    def __init__(
+        self,
+        started: Settings,
+        read: Callable[[], Settings],
+        take_over: Callable[[Settings, Certificate | None], str],
+        tallies: Tallies | None = None,
+    ) -> None:
+        self._started = started
+        self._read = read
+        self._take_over = take_over
+        self._outcomes = (tallies or Tallies()).reloads
+
+    def reload(self) -> None:
+        """Put what can be had of the new settings into force; where anything is wrong with them, nothing."""
+        try:
+            settings = self._read()
+            certificate = self._read_certificate(settings)
+        except StartupFault as fault:
+            self._outcomes["refused",] += 1
+            self._log.error("the settings stay as they were: {fault}", fault=fault)
+            return
+        except Exception:
+            self._outcomes["refused",] += 1
+            self._log.failure("the settings stay as they were: reading them failed")
+            return
+        for name in self._started.needs_restart(settings):
+            self._log.warn("the new value of {option} needs a restart, and is not in force", option=name)
+        changes = self._take_over(settings, certificate)
+        self._outcomes["taken over",] += 1
+        self._log.info("the settings were read again: {changes}", changes=changes)
+
+    def _read_certificate(self, settings: Settings) -> Certificate | None:
+        if self._started.tls_cert is None or settings.tls_cert is None or settings.tls_key is None:
+            return None
+        return read_certificate(settings.tls_cert, settings.tls_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a node that settings concern.
+
+    :param renewal: where there is a certificate.
+    :param others: those that have options of the node as attributes.
+    """
+
+    apps: Apps
+    broker: IBroker
+    webhooks: Webhooks
+    subscribers: Subscribers
+    websockets: WebSocketFactory
+    renewal: Renewal | None
+    others: tuple[object, ...]
+
+    def take_over(self, settings: Settings, certificate: Certificate | None) -> str:
+        """Put new settings into force: first what is served and how, then farewell to those that are served no more."""
+        changes = self.apps.swap(settings.apps)
+        options = self._write(settings)
+        self.broker.serve(changes.added, changes.removed)
+        self.webhooks.tidy(self.apps)
+        self.websockets.allow(message_bytes(self.apps))
+        if certificate is not None and self.renewal is not None:
+            self.renewal.use(certificate)
+        disabled = [app for app in changes.changed if not app.enabled]
+        self.subscribers.send_away({app.key for app in (*changes.removed, *disabled)})
+        return _words(changes, options)
+
+    def _write(self, settings: Settings) -> list[str]:
+        """Write the options of the node to the parts that have them; tell which have changed."""
+        changed = []
+        for option in LIVE:
+            name = option.name.replace("-", "_")
+            value = getattr(settings, name)
+            heeding = [part for part in self.others if getattr(part, name, value) != value]
+            for part in heeding:
+                setattr(part, name, value)
+            changed += [option.name] * bool(heeding)
+        return changed
+
+
+def message_bytes(apps: Apps) -> int:
+    """Bytes of one message of a client, at most."""
+    return max(MESSAGE_BYTES, apps.message_bytes)
+
+
+def _words(changes: Changes, options: list[str]) -> str:
+    told = {
+        "apps added": [app.key for app in changes.added],
+        "apps changed": [app.key for app in changes.changed],
+        "apps removed": [app.key for app in changes.removed],
+        "options changed": options,
+    }
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in told.items() if names) or "nothing has changed"
