@@ -65,7 +65,8 @@ def read_certificate(cert_file: str, key_file: str) -> Certificate:
             f"--tls-cert {cert_file}: no certificate that can be read; expected one or more in PEM"
         ) from None
     try:
-        key = load_pem_private_key(key_pem, None)
+        # An RSA key of 4096 bits would be checked for 0.2 s, in which nobody is served. It is the operator's own.
+        key = load_pem_private_key(key_pem, None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise StartupFault(
             f"--tls-key {key_file}: no private key that can be read; expected one in PEM, without a passphrase"

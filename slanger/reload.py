@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from slanger.certificates import Certificate, read_certificate
 from slanger.domain.apps import Apps, Changes
@@ -30,7 +32,7 @@ class Reload(Service):
     """Read the settings again, from where they were read at the start.
 
     :param started: the settings that the process began with: what is fixed stays as it is there.
-    :param read: reads them again.
+    :param read: reads them again; with many apps that takes a while, in which it keeps nobody waiting.
     :param take_over: puts them into force; it tells what has changed, in words, and never fails.
     """
 
@@ -40,7 +42,7 @@ class Reload(Service):
     def __init__(
         self,
         started: Settings,
-        read: Callable[[], Settings],
+        read: Callable[[], Deferred[Settings]],
         take_over: Callable[[Settings, Certificate | None], str],
         tallies: Tallies | None = None,
     ) -> None:
@@ -48,11 +50,27 @@ class Reload(Service):
         self._read = read
         self._take_over = take_over
         self._outcomes = (tallies or Tallies()).reloads
+        self._wanted = self._under_way = False
 
     def reload(self) -> None:
-        """Put what can be had of the new settings into force; where anything is wrong with them, nothing."""
+        """Put what can be had of the new settings into force; where anything is wrong with them, nothing.
+
+        Asked for while it is under way, it is done once more.
+        """
+        self._wanted = True
+        if not self._under_way:
+            self._under_way = True
+            Deferred.fromCoroutine(self._reload_all()).addErrback(self._failed)
+
+    async def _reload_all(self) -> None:
+        while self._wanted and self.running:
+            self._wanted = False
+            await self._reload()
+        self._under_way = False
+
+    async def _reload(self) -> None:
         try:
-            settings = self._read()
+            settings = await self._read()
             certificate = self._read_certificate(settings)
         except StartupFault as fault:
             self._outcomes["refused",] += 1
@@ -61,6 +79,8 @@ class Reload(Service):
         except Exception:
             self._outcomes["refused",] += 1
             self._log.failure("the settings stay as they were: reading them failed")
+            return
+        if not self.running:
             return
         for name in self._started.needs_restart(settings):
             self._log.warn("the new value of {option} needs a restart, and is not in force", option=name)
@@ -72,6 +92,10 @@ class Reload(Service):
         if self._started.tls_cert is None or settings.tls_cert is None or settings.tls_key is None:
             return None
         return read_certificate(settings.tls_cert, settings.tls_key)
+
+    def _failed(self, failure: Failure) -> None:
+        self._under_way = False
+        self._log.failure("taking new settings over failed", failure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import SSL4ServerEndpoint, serverFromString
 from twisted.internet.interfaces import (
     IOpenSSLContextFactory,
@@ -17,6 +18,7 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python import usage
 
@@ -189,10 +191,14 @@ def makeService(options: Options) -> IService:
 
     if options.settings.workers > 1:
         return _watch(options, reactor)
-    node = assemble(options.settings, cast(IReactorTime, reactor), secrets.randbelow, options.read)
+    node = assemble(options.settings, cast(IReactorTime, reactor), secrets.randbelow, _in_thread(options.read, reactor))
     reload = cast(Reload, node.getServiceNamed(Reload.name))
     Hangup(reactor, reload.reload).setServiceParent(node)
     return node
+
+
+def _in_thread(read: Callable[[], Settings], reactor: Any) -> Callable[[], Deferred[Settings]]:
+    return lambda: deferToThreadPool(reactor, reactor.getThreadPool(), read)
 
 
 def _watch(options: Options, reactor: Any) -> MultiService:
@@ -207,7 +213,7 @@ def _watch(options: Options, reactor: Any) -> MultiService:
     def pass_on(new: Settings, certificate: Certificate | None) -> str:
         return f"{workers.hang_up()} workers do the same"
 
-    reload = Reload(settings, options.read, pass_on)
+    reload = Reload(settings, _in_thread(options.read, reactor), pass_on)
     for service in (reload, Hangup(reactor, reload.reload), workers):
         service.setServiceParent(watching)
     return watching
@@ -217,7 +223,7 @@ def assemble(
     settings: Settings,
     reactor: IReactorTime,
     random_below: Callable[[int], int],
-    read: Callable[[], Settings] | None = None,
+    read: Callable[[], Deferred[Settings]] | None = None,
 ) -> MultiService:
     """Put the parts of a node together.
 
@@ -255,7 +261,7 @@ def assemble(
     ports = _ports(settings, reactor, websockets, rest, renewal)
     others = tuple(part for part in (liveness, subscribers, cache, renewal) if part is not None)
     parts = Parts(apps, broker, webhooks, subscribers, websockets, renewal, others)
-    reload = Reload(settings, read or (lambda: settings), parts.take_over, tallies)
+    reload = Reload(settings, read or (lambda: succeed(settings)), parts.take_over, tallies)
     for each in (broker, renewal):
         if IService.providedBy(each):
             each.setServiceParent(node)
