@@ -29,6 +29,7 @@ from slanger.services.node import Node as NodeOfServices
 from slanger.services.registry import ChannelRegistry
 from slanger.services.subscribers import Subscribers
 from slanger.services.users import Users
+from slanger.tallies import Tallies
 
 KEY = "278d425bdf160c739803"
 SECRET = "7ad3773142a6692b25b8"
@@ -317,8 +318,10 @@ class MemoryNode:
         self.node = NodeOfServices(self.registry, self.users, self.webhooks)
         self.broker.attach(self.node)
         self.liveness = Liveness(self.clock, 120, 30)
+        self.apps = Apps(apps)
+        self.tallies = Tallies()
         self.subscribers = Subscribers(
-            apps=Apps(apps),
+            apps=self.apps,
             registry=self.registry,
             users=self.users,
             webhooks=self.webhooks,
@@ -327,6 +330,7 @@ class MemoryNode:
             random_below=random_below or (lambda _below: next(count)),
             activity_timeout=120,
             verbose=verbose,
+            tallies=self.tallies,
         )
         self._services = (self.counts, self.registry, self.users, self.liveness, self.subscribers)
         for service in self._services:

@@ -201,7 +201,8 @@ class ApiTestCase(SynchronousTestCase):
         self.app = apps[0]
         self.node = MemoryNode(*apps, clock=self.clock)
         self.registry = self.node.registry
-        self.site = self.build_site(Api(Apps(apps), self.registry, self.node.users, self.clock))
+        self.apps = Apps(apps)
+        self.site = self.build_site(Api(self.apps, self.registry, self.node.users, self.clock))
 
     def build_site(self, api: Api) -> ApiSite:
         """Serve as slanger does: plain requests go the lean way. The tests run over twisted.web alone, too."""
