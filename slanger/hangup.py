@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -15,7 +16,7 @@ TERMINAL = "/dev/tty"
 
 
 class Hangup(Service):
-    """Do something on SIGHUP, in the reactor's own time.
+    """Do something on SIGHUP, in the reactor's own time. One that comes before the start is held back until then.
 
     A terminal that is closed sends the same signal to all that was started from it, and means that they shall end.
 
@@ -29,9 +30,10 @@ class Hangup(Service):
         self._act = act
         self._due = False
         self._had_terminal = False
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
     def startService(self) -> None:
-        """Take the signal, and what was held back of it until now."""
+        """Take the signal, and one that was held back."""
         super().startService()
         self._had_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_DFL and has_terminal()
         signal.signal(signal.SIGHUP, self._signalled)
@@ -48,6 +50,16 @@ class Hangup(Service):
             self._reactor.stop()
         else:
             self._act()
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Hold SIGHUP back, also from a process that is started meanwhile: it would end, as it knows nothing of it yet."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def has_terminal() -> bool:

@@ -29,6 +29,7 @@ from twisted.runner.procmon import ProcessMonitor
 from zope.interface import implementer
 
 from slanger.faults import StartupFault
+from slanger.hangup import held_back
 
 TETHERED = "WORKER_OF_SLANGER"
 """The environment variable that tells a process that it is a worker, and which."""
@@ -36,10 +37,7 @@ TETHERED = "WORKER_OF_SLANGER"
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
 
-_TWISTD = (
-    "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP});"  # held back until it can be heeded
-    " from twisted.scripts.twistd import run; run()"
-)
+_TWISTD = "from twisted.scripts.twistd import run; run()"
 _LOOK = 0.05
 
 
@@ -87,6 +85,11 @@ class Workers(ProcessMonitor):
         ended: Deferred[Any] = looking.start(_LOOK)
         self._looking = looking
         return ended.addCallback(lambda _: self._let_go())
+
+    def startProcess(self, name: str) -> None:
+        """Start a worker; a SIGHUP that it cannot heed yet is held back until it can."""
+        with held_back():
+            super().startProcess(name)
 
     def hang_up(self) -> int:
         """Have all workers read their settings again; tell how many there are."""
