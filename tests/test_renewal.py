@@ -45,7 +45,6 @@ class RenewalTestCase(SynchronousTestCase):
         """Show what is in the files."""
         self.renewal = Renewal(read_certificate(str(self.cert), str(self.key)), WATCH, self.clock, self.tallies)
         self.renewal.startService()
-        self.addCleanup(lambda: self.renewal.running and self.renewal.stopService())
 
     def issue(self, name: str, days: float = 3650) -> tuple[bytes, bytes]:
         """Issue a certificate; give it and its key."""

@@ -53,8 +53,8 @@ class RedisTestCase(TestCase):
         """Leave the cluster."""
         return gatherResults([broker.stopService() for broker in self.brokers])
 
-    def make_broker(self) -> RedisBroker:
-        """Make one more broker of the cluster."""
+    def make_broker(self, apps: Apps | None = None) -> RedisBroker:
+        """Make one more broker of the cluster; by default it serves two apps."""
         address = read_redis_url("-r", self.redis.url)
         assert address is not None
         clock: Any = reactor
@@ -63,7 +63,7 @@ class RedisTestCase(TestCase):
             endpoint=redis_endpoint(address, reactor),
             root=Root(self.prefix, 0, f"{next(_numbers):x}", self.replay_events),
             clock=clock,
-            apps=Apps([told_app(), told_app("another-key")]),
+            apps=apps or Apps([told_app(), told_app("another-key")]),
             cache=EventCache(TTL, 10_000),
             lease=LEASE,
             buffer_bytes=10_000_000,
@@ -71,9 +71,9 @@ class RedisTestCase(TestCase):
         self.brokers.append(broker)
         return broker
 
-    async def joined(self) -> tuple[RedisBroker, Node]:
+    async def joined(self, apps: Apps | None = None) -> tuple[RedisBroker, Node]:
         """Make one more node, and let it join."""
-        broker, node = self.make_broker(), Node()
+        broker, node = self.make_broker(apps), Node()
         broker.attach(node)
         broker.startService()
         await self.until(lambda: broker.cut_off_since() is None)
