@@ -9,6 +9,7 @@ from sphinx.application import Sphinx
 
 from slanger import __version__
 from slanger.settings import OPTIONS, SWITCHES
+from slanger.settings.options import Option, Switch
 
 project = "slanger"
 copyright = "The slanger authors"
@@ -25,19 +26,26 @@ class OptionTable(Directive):
 
     def run(self) -> list[nodes.Node]:
         """Write the table as text, and have it parsed."""
-        lines = [".. list-table::", "   :header-rows: 1", "", "   * - option", "     - default", "     - meaning"]
+        lines = [".. list-table::", "   :header-rows: 1", "", "   * - option", "     - default", "     - changed by", "     - meaning"]
         for option in OPTIONS:
             spellings = [f"--{spelling}" for spelling in (option.name, *option.spellings)]
             names = [f"-{option.short}"] * bool(option.short) + spellings
             default = f"``{option.default}``" if option.default else "none"
-            lines += [f"   * - {', '.join(f'``{n}``' for n in names)}", f"     - {default}", f"     - {option.help}"]
+            lines += [f"   * - {', '.join(f'``{n}``' for n in names)}", f"     - {default}", f"     - {_changed_by(option)}"]
+            lines += [f"     - {option.help}"]
         for switch in SWITCHES:
             names = [f"-{switch.short}"] * bool(switch.short) + [f"--{switch.name}", f"--no-{switch.name}"]
             state = "on" if switch.default else "off"
-            lines += [f"   * - {', '.join(f'``{n}``' for n in names)}", f"     - {state}", f"     - {switch.help}"]
+            lines += [f"   * - {', '.join(f'``{n}``' for n in names)}", f"     - {state}", f"     - {_changed_by(switch)}"]
+            lines += [f"     - {switch.help}"]
         parent = nodes.Element()
         self.state.nested_parse(StringList(lines, "options"), self.content_offset, parent)
         return parent.children
+
+
+def _changed_by(option: Option | Switch) -> str:
+    """Tell whether an option can change without a restart."""
+    return "SIGHUP" if option.of_app or option.live else "restart"
 
 
 def setup(app: Sphinx) -> None:

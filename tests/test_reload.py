@@ -139,6 +139,30 @@ class Apps(ReloadTestCase):
         words = "the settings were read again: nothing has changed"
         self.assertEqual(self.reload(app(KEPT)), [("info", words)])
 
+    def test_webhooks(self) -> None:
+        """Reload: what waits for an endpoint that is taken out is given up, and the log tells how much."""
+        url = "http://127.0.0.1:9/hook"
+        self.begin(app(KEPT, f'webhooks = [{{ url = "{url}" }}]'))
+        client = self.connect()
+        for channel in ("one", "two"):
+            client.tell("pusher:subscribe", {"channel": channel})
+        self.assertEqual(
+            self.reload(app(KEPT)),
+            [
+                ("warn", f"2 webhook events for {url} were not sent"),
+                ("info", "the settings were read again: apps changed: kept-key"),
+            ],
+        )
+
+    def test_documentation(self) -> None:
+        """Reload: the log says what the documentation shows."""
+        page = (Path(__file__).parents[1] / "docs" / "operations" / "reload.rst").read_text(encoding="utf-8")
+        self.begin(app("chat"), app("old"))
+        ((_, line),) = self.reload("activity-timeout = 7", app("chat", "client-events = false"), app("shop"))
+        self.assertIn(f"   {line}\n", page)
+        ((_, line),) = self.reload(app("shop"), app("chat", "client-events = 'yes'"))
+        self.assertIn(f"   {line.replace(str(self.folder) + '/', '')}\n", page)
+
 
 class Broken(ReloadTestCase):
     """Settings that are wrong."""

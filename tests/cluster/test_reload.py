@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ class ReloadTests(ClusterTestCase):
         super().setUp()
         self.receiver = running_receiver()
         redis = self.enterContext(RedisServer())
-        self.files = [Path(self.mktemp()).resolve() for _ in range(2)]
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.files = [folder / "one.toml", folder / "two.toml"]
         for file in self.files:
-            file.parent.mkdir(parents=True, exist_ok=True)
             self.write(file, KEPT, OLD)
         self.one, self.two = (Node(redis.url, f"--config={file}", "--node-lease=3") for file in self.files)
         self.start_nodes(self.one, self.two)

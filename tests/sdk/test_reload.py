@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from tests.sdk.case import ClientTestCase, fresh
@@ -18,8 +19,7 @@ class ReloadTests(ClientTestCase):
     def setUp(self) -> None:
         """Start it with two apps."""
         super().setUp()
-        self.file = Path(self.mktemp()).resolve()
-        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file = Path(self.enterContext(tempfile.TemporaryDirectory()), "slanger.toml")
         self.write("", "")
         self.use_server(self.enterContext(Server(f"--config={self.file}")))
 
