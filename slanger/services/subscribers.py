@@ -35,7 +35,7 @@ from slanger.tallies import Tallies
 OLDEST_VERSION = 4
 """Protocol versions 1 to 3 named and ordered their messages otherwise; the documentation calls them unsupported."""
 
-AT_ONCE = 500
+AT_ONCE = 200
 """Connections that are closed in one turn of the reactor, where many are."""
 
 SOCKET_ID_PART = 10**10
