@@ -26,21 +26,25 @@ class OptionTable(Directive):
 
     def run(self) -> list[nodes.Node]:
         """Write the table as text, and have it parsed."""
-        lines = [".. list-table::", "   :header-rows: 1", "", "   * - option", "     - default", "     - changed by", "     - meaning"]
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        lines += _row("option", "default", "changed by", "meaning")
         for option in OPTIONS:
             spellings = [f"--{spelling}" for spelling in (option.name, *option.spellings)]
             names = [f"-{option.short}"] * bool(option.short) + spellings
             default = f"``{option.default}``" if option.default else "none"
-            lines += [f"   * - {', '.join(f'``{n}``' for n in names)}", f"     - {default}", f"     - {_changed_by(option)}"]
-            lines += [f"     - {option.help}"]
+            lines += _row(", ".join(f"``{name}``" for name in names), default, _changed_by(option), option.help)
         for switch in SWITCHES:
             names = [f"-{switch.short}"] * bool(switch.short) + [f"--{switch.name}", f"--no-{switch.name}"]
             state = "on" if switch.default else "off"
-            lines += [f"   * - {', '.join(f'``{n}``' for n in names)}", f"     - {state}", f"     - {_changed_by(switch)}"]
-            lines += [f"     - {switch.help}"]
+            lines += _row(", ".join(f"``{name}``" for name in names), state, _changed_by(switch), switch.help)
         parent = nodes.Element()
         self.state.nested_parse(StringList(lines, "options"), self.content_offset, parent)
         return parent.children
+
+
+def _row(first: str, *others: str) -> list[str]:
+    """Write a row of the table."""
+    return [f"   * - {first}", *(f"     - {each}" for each in others)]
 
 
 def _changed_by(option: Option | Switch) -> str:

@@ -44,7 +44,7 @@ class Deadlines(Generic[T]):
     def _look(self) -> None:
         self._waiting = False
         now = self._clock.seconds()
-        late = []
+        late: list[T] = []
         for one, due in self._due.items():
             if due > now or len(late) == AT_ONCE:
                 self._wait(max(due - now, 0))
