@@ -46,7 +46,9 @@ def everything_else(app: App) -> App:
     for each in fields(app):
         value = getattr(app, each.name)
         if each.name not in ("key", *changes):
-            changes[each.name] = not value if isinstance(value, bool) else value + 1
+            changes[each.name] = (
+                not value if isinstance(value, bool) else value + (1 if isinstance(value, int) else ("x",))
+            )
     return replace(app, **changes)
 
 
