@@ -43,8 +43,8 @@ class OptionTables(Directive):
             if self.options.get("form") == "list":
                 lines += [line for option in group.options for line in _item(option)]
             else:
-                lines += [".. list-table::", "   :header-rows: 1", "   :widths: 40 20 40", ""]
-                lines += ["   * - option", "     - default", "     - meaning"]
+                lines += [".. list-table::", "   :header-rows: 1", "   :widths: 35 15 10 40", ""]
+                lines += ["   * - option", "     - default", "     - changed by", "     - meaning"]
                 lines += [line for option in group.options for line in _row(option)]
         parent = nodes.Element()
         self.state.nested_parse(StringList(lines, "options"), self.content_offset, parent)
@@ -72,6 +72,7 @@ def _row(option: Option | Switch) -> list[str]:
     return [
         f"   * - {names}",
         f"     - {f'``{default(option)}``' if default(option) else 'none'}",
+        f"     - {'SIGHUP' if option.of_app or option.live else 'restart'}",
         f"     - {option.help}",
     ]
 

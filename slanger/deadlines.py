@@ -9,6 +9,9 @@ from twisted.internet.interfaces import IReactorTime
 
 T = TypeVar("T")
 
+AT_ONCE = 200
+"""How many are told of in one turn of the reactor, where many are late."""
+
 
 class Deadlines(Generic[T]):
     """Those who have begun something, and must end it in time.
@@ -45,10 +48,10 @@ class Deadlines(Generic[T]):
     def _look(self) -> None:
         self._waiting = False
         now = self._clock.seconds()
-        late = []
+        late: list[T] = []
         for one, due in self._due.items():
-            if due > now:
-                self._wait(due - now)
+            if due > now or len(late) == AT_ONCE:
+                self._wait(max(due - now, 0))
                 break
             late.append(one)
         for one in late:

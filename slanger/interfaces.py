@@ -201,6 +201,9 @@ class IBroker(Interface):
     def attach(node: INode) -> None:
         """Learn which node to speak to; comes once, before anything else."""
 
+    def serve(added: Sequence[App], removed: Sequence[App]) -> None:
+        """Learn that other apps are served from now on, or the same ones with other limits; the directory says so."""
+
     def open(app: App, channel: str) -> None:
         """Learn that this node has its first subscriber on a channel: events of other nodes are wanted."""
 

@@ -14,8 +14,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
-from twisted.internet.ssl import CertificateOptions
+from twisted.internet.interfaces import IOpenSSLContextFactory, IReactorTime, IStreamServerEndpoint
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -110,7 +109,7 @@ class InheritedPort:
     Twisted's own `systemd:domain=INET:name=NAME` wants to be told what kind of socket it is, and knows no TLS.
     """
 
-    def __init__(self, reactor: Any, name: str, certificate: CertificateOptions | None) -> None:
+    def __init__(self, reactor: Any, name: str, certificate: IOpenSSLContextFactory | None) -> None:
         self._reactor = reactor
         self._name = name
         self._certificate = certificate

@@ -127,6 +127,11 @@ class Tallies:
         self.requests_refused = Tally("REST requests that were refused.", "status")
         self.complaints = Tally("Faults that are logged once in a while only.", "kind")
         self.connections_closed = Tally("Connections that ended, by their close code.", "app", "code")
+        self.connections_sent_away = Tally(
+            "Connections that were closed since their app was removed or disabled.", "app", "code"
+        )
+        self.reloads = Tally("Times the settings were to be read again.", "outcome")
+        self.certificates = Tally("Times changed files of the certificate were read.", "outcome")
         self.auth_failures = Tally(
             "Signatures and keys that were refused, by what they were for.", "app", "by", "reason"
         )

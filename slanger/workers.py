@@ -11,12 +11,18 @@ import signal
 import socket
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReadDescriptor, IStreamServerEndpoint
-from twisted.internet.ssl import CertificateOptions
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import (
+    IOpenSSLContextFactory,
+    IProcessTransport,
+    IReadDescriptor,
+    IStreamServerEndpoint,
+)
 from twisted.internet.task import LoopingCall
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -25,6 +31,7 @@ from zope.interface import implementer
 
 from slanger.attendance import Attendance
 from slanger.faults import StartupFault
+from slanger.hangup import held_back
 from slanger.signals import stop
 from slanger.systemd import Notify
 
@@ -112,6 +119,18 @@ class Workers(ProcessMonitor):
             self.log.error("worker {number} is stuck, and is replaced", number=number)
             protocol.transport.signalProcess("KILL")
 
+    def startProcess(self, name: str) -> None:
+        """Start a worker; a SIGHUP that it cannot heed yet is held back until it can."""
+        with held_back():
+            super().startProcess(name)
+
+    def hang_up(self) -> int:
+        """Have all workers read their settings again; tell how many there are."""
+        for protocol in self.protocols.values():
+            with suppress(ProcessExitedAlready):
+                cast(IProcessTransport, protocol.transport).signalProcess("HUP")
+        return len(self.protocols)
+
     def _look(self) -> None:
         if not self.protocols:
             self._looking.stop()
@@ -172,7 +191,7 @@ class SharedPortEndpoint:
     """A TCP port that other processes may listen on too."""
 
     def __init__(
-        self, reactor: Any, host: str, port: int, certificate: CertificateOptions | None, backlog: int
+        self, reactor: Any, host: str, port: int, certificate: IOpenSSLContextFactory | None, backlog: int
     ) -> None:
         self._reactor = reactor
         self._host = host

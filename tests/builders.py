@@ -37,7 +37,7 @@ from slanger.tallies import Tallies
 KEY = "278d425bdf160c739803"
 SECRET = "7ad3773142a6692b25b8"
 SOCKET_ID = "1234.1234"
-LIMITS = Limits()
+LIMITS = Limits().fitting(Apps(()))
 
 Json = dict[str, Any]
 
@@ -329,8 +329,9 @@ class MemoryNode:
         self.complaints = Complaints(self.clock, self.tallies)
         self.limits = limits
         self.admission = Admission(limits, self.clock)
+        self.apps = Apps(apps)
         self.subscribers = Subscribers(
-            apps=Apps(apps),
+            apps=self.apps,
             registry=self.registry,
             users=self.users,
             webhooks=self.webhooks,

@@ -136,6 +136,13 @@ class Server:
         self._process.kill()
         self._process.wait(PATIENCE)
 
+    def hang_up(self, says: str = "the settings were read again") -> str:
+        """Send SIGHUP, and wait for what the log says of it; give that line."""
+        before = len(self.log)
+        self._process.send_signal(signal.SIGHUP)
+        wait_for(says, lambda: f"{says}" in self.log[before:] and self.log.endswith("\n"))
+        return next(line for line in self.log[before:].splitlines() if says in line)
+
     def pause(self) -> None:
         """Stop the process; its connections stay, and nobody answers on them."""
         self._process.send_signal(signal.SIGSTOP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import DNSName, SubjectAlternativeName
 from OpenSSL import SSL
-from twisted.internet.ssl import CertificateOptions
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from slanger.certificates import read_certificate
+from slanger.certificates import CIPHERS, read_certificate
 from slanger.faults import StartupFault
 
 
@@ -50,24 +51,37 @@ class CertificateTests(SynchronousTestCase):
 
     def test_two_files(self) -> None:
         """TLS: certificate with chain, and key, in two files."""
-        options = read_certificate(self.write("cert", *self.chain), self.write("key", self.key))
-        self.assertEqual(handshake(options, self.root), ("localhost", len(self.chain)))
+        read = read_certificate(self.write("cert", *self.chain), self.write("key", self.key))
+        self.assertEqual(handshake(read.options, self.root), ("localhost", len(self.chain)))
 
     def test_one_file(self) -> None:
         """TLS: all in one file, in any order of key and certificates, with words between them."""
         for pems in ((*self.chain, self.key), (self.key, *self.chain), (b"subject=x", self.key, b"", *self.chain)):
             both = self.write("both", *pems)
-            self.assertEqual(handshake(read_certificate(both, both), self.root), ("localhost", len(self.chain)))
+            self.assertEqual(handshake(read_certificate(both, both).options, self.root), ("localhost", len(self.chain)))
 
     def test_old_versions(self) -> None:
         """TLS: nothing older than 1.2 is spoken."""
-        options = read_certificate(self.write("cert", *self.chain), self.write("key", self.key))
-        switched_off = options.getContext().set_options(0)
+        read = read_certificate(self.write("cert", *self.chain), self.write("key", self.key))
+        switched_off = read.options.getContext().set_options(0)
         for old in (SSL.OP_NO_SSLv3, SSL.OP_NO_TLSv1, SSL.OP_NO_TLSv1_1):
             self.assertTrue(switched_off & old)
-        self.assertRaises(SSL.Error, handshake, options, self.root, SSL.TLS1_1_VERSION)
-        handshake(options, self.root, SSL.TLS1_2_VERSION)
-        handshake(options, self.root, SSL.TLS1_3_VERSION)
+        self.assertRaises(SSL.Error, handshake, read.options, self.root, SSL.TLS1_1_VERSION)
+        handshake(read.options, self.root, SSL.TLS1_2_VERSION)
+        handshake(read.options, self.root, SSL.TLS1_3_VERSION)
+
+    def test_ciphers(self) -> None:
+        """TLS: of TLS 1.2 exactly the documented ciphers are spoken; TLS 1.3 has none but good ones."""
+        page = (Path(__file__).parents[1] / "docs" / "howto" / "tls.rst").read_text(encoding="utf-8")
+        documented = re.findall(r"``((?:ECDHE|TLS)[A-Z0-9_-]+)``", page)
+        self.assertEqual([name for name in documented if name.startswith("ECDHE")], list(CIPHERS))
+        options = read_certificate(self.write("cert", *self.chain), self.write("key", self.key)).options
+        self.assertEqual(set(SSL.Connection(options.getContext()).get_cipher_list()), set(documented))
+        for weak in ("ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-CCM"):
+            self.assertRaises(SSL.Error, handshake, options, self.root, SSL.TLS1_2_VERSION, weak)
+        for strong in CIPHERS:
+            if "ECDSA" in strong:  # trustme's keys are of elliptic curves
+                handshake(options, self.root, SSL.TLS1_2_VERSION, strong)
 
     def test_unreadable(self) -> None:
         """TLS: a file that cannot be read is told by option and name."""
@@ -103,7 +117,9 @@ class CertificateTests(SynchronousTestCase):
         self.assert_fault(cert, key, "--tls-key", key, cert, "does not belong")
 
 
-def handshake(options: CertificateOptions, root: trustme.CA, version: int | None = None) -> tuple[str, int]:
+def handshake(
+    certificate: IOpenSSLContextFactory, root: trustme.CA, version: int | None = None, cipher: str | None = None
+) -> tuple[str, int]:
     """Shake hands in memory with a client that trusts this authority; give the server's name and how much it sent."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     root.configure_trust(context)
@@ -111,7 +127,9 @@ def handshake(options: CertificateOptions, root: trustme.CA, version: int | None
     if version is not None:
         context.set_min_proto_version(version)
         context.set_max_proto_version(version)
-    client, server = SSL.Connection(context), SSL.Connection(options.getContext())
+    if cipher is not None:
+        context.set_cipher_list(cipher.encode())
+    client, server = SSL.Connection(context), SSL.Connection(certificate.getContext())
     client.set_connect_state()
     server.set_accept_state()
     for _ in range(10):
@@ -120,9 +138,9 @@ def handshake(options: CertificateOptions, root: trustme.CA, version: int | None
                 side.do_handshake()
             with contextlib.suppress(SSL.WantReadError):
                 other.bio_write(side.bio_read(65536))
-    certificate = client.get_peer_certificate(as_cryptography=True)
+    shown = client.get_peer_certificate(as_cryptography=True)
     chain = client.get_peer_cert_chain(as_cryptography=True)
-    assert certificate is not None
+    assert shown is not None
     assert chain is not None
-    (name,) = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value.get_values_for_type(DNSName)
+    (name,) = shown.extensions.get_extension_for_class(SubjectAlternativeName).value.get_values_for_type(DNSName)
     return name, len(chain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from slanger.deadlines import Deadlines
+from slanger.deadlines import AT_ONCE, Deadlines
 
 
 class DeadlinesTests(SynchronousTestCase):
@@ -48,6 +48,22 @@ class DeadlinesTests(SynchronousTestCase):
             self.deadlines.end(str(number))
         self.clock.advance(10)
         self.assertEqual((self.late, self.clock.getDelayedCalls()), ([], []))
+
+    def test_some_in_each_turn(self) -> None:
+        """Bounded: where many are late, something else is done in between; none is forgotten."""
+        for number in range(2 * AT_ONCE + 1):
+            self.deadlines.begin(str(number))
+        counts: list[int] = []
+
+        def others() -> None:
+            counts.append(len(self.late))
+            if len(counts) < 4:
+                self.clock.callLater(0, others)
+
+        self.clock.callLater(10, others)
+        self.clock.advance(10)
+        self.assertEqual(counts, [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 1, 2 * AT_ONCE + 1])
+        self.assertEqual([one for one, _ in self.late], [str(number) for number in range(2 * AT_ONCE + 1)])
 
     def test_anew(self) -> None:
         """Bounded: who begins after all others have ended has his whole time."""

@@ -18,10 +18,11 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from slanger import __version__
+from slanger.assembly import assemble
 from slanger.faults import StartupFault
 from slanger.settings import OPTIONS, SWITCHES, MissingOption
 from slanger.settings.help import EXAMPLES, groups
-from slanger.tap import Greeting, Options, assemble
+from slanger.tap import Greeting, Options
 from slanger.transports.proxied import ProxiedPort
 from tests.api.requests import Connection, request_bytes, signed_target
 from tests.server import KEY, SECRET

@@ -14,7 +14,7 @@ import msgspec
 from slanger.api.parameters import Pairs, read_form_query, read_query
 from slanger.domain.apps import App, Apps
 from slanger.protocol import signing
-from slanger.protocol.errors import BadRequest, NotFound, Unauthorized
+from slanger.protocol.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from slanger.protocol.names import AUTH_WINDOW
 from slanger.proxies import UNIX
 
@@ -62,6 +62,7 @@ def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: fl
     :raises NotFound: no app has this id.
     :raises BadRequest: no app has this key.
     :raises Unauthorized: with the reason.
+    :raises Forbidden: the app is disabled.
     """
     query = read_query(request.query)
     given = {key.lower(): value for key, value in reversed(query)}  # the first of each counts
@@ -74,6 +75,8 @@ def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: fl
     except Unauthorized as refusal:
         refusal.app = app.label
         raise
+    if not app.enabled:
+        raise Forbidden("403 FORBIDDEN: this app is disabled")
     return Call(app, query, request.body)
 
 

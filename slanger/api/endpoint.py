@@ -23,7 +23,6 @@ from slanger.domain.apps import App, Apps
 from slanger.domain.limits import Limits
 from slanger.interfaces import IRegistry, IUsers
 from slanger.protocol.errors import NotFound, RequestRefused, TooLarge, TooMany
-from slanger.protocol.names import REQUEST_BODY_BYTES
 from slanger.proxies import HEADER, NOBODY, Proxies
 from slanger.tallies import Tallies
 
@@ -54,16 +53,15 @@ class Amiss(NamedTuple):
     since: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Api:
     """What endpoints work with.
 
     :param clock: the time of day; signatures expire by it.
-    :param body_bytes: bytes of one body, at most.
     :param cut_off_since: see `IBroker.cut_off_since`.
     :param take_request: counts a request of an app; it raises `TooMany` where there were too many.
-    :param limits: of headers and time-outs.
-    :param cors: the origins of web pages that may ask and read answers; none by default, as signing takes the secret.
+    :ivar limits: of bodies, headers and time-outs; they may change.
+    :param cors_origins: of web pages that may ask and read answers; none by default, as signing takes the secret.
     :param complain: logs the exception that is being handled, once in a while, under a few words that stay the same.
     :param amiss: tells what else is amiss.
     :param tallies: count requests, and what is refused.
@@ -79,11 +77,10 @@ class Api:
     registry: IRegistry
     users: IUsers
     clock: IReactorTime
-    body_bytes: int = REQUEST_BODY_BYTES
     cut_off_since: Callable[[], float | None] = lambda: None
     take_request: Callable[[App], None] = lambda _: None
     limits: Limits = field(default_factory=Limits)
-    cors: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     complain: Callable[[str, str], None] = _log_failure
     amiss: Callable[[], Iterable[Amiss]] = tuple
     tallies: Tallies = field(default_factory=Tallies)
@@ -168,8 +165,8 @@ class Endpoint(Leaf):
 
     def _authenticate(self, request: SignedRequest) -> Call:
         api = self.api
-        if len(request.body) > api.body_bytes:
-            raise TooLarge(f"The body of this request exceeds the allowed maximum ({api.body_bytes} bytes)")
+        if len(request.body) > api.limits.body_bytes:
+            raise TooLarge(f"The body of this request exceeds the allowed maximum ({api.limits.body_bytes} bytes)")
         call = authenticate(request, self._app_id, api.apps, api.clock.seconds(), api.path_prefix)
         api.take_request(call.app)
         return call

@@ -99,7 +99,7 @@ class ApiRequest(Request):
     def handleContentChunk(self, data: bytes) -> None:
         """Keep a part of the body, up to one byte more than is allowed; that byte has the request refused."""
         self._body_bytes += len(data)
-        allowed = self.channel.site.body_bytes
+        allowed = self.channel.site.limits.body_bytes
         if self._body_bytes > allowed + PATIENCE_BYTES:
             self.channel.loseConnection()
         self.content.write(data[: max(0, allowed + 1 - self.content.tell())])
@@ -107,9 +107,9 @@ class ApiRequest(Request):
     def process(self) -> None:
         """Answer, unless the caller was hung up on."""
         site = self.channel.site
-        if self._body_bytes > site.body_bytes + PATIENCE_BYTES:
+        if self._body_bytes > site.limits.body_bytes + PATIENCE_BYTES:
             return
-        if site.cors and not self._share(site.cors):
+        if site.cors_origins and not self._share(site.cors_origins):
             return
         super().process()
 
@@ -243,11 +243,11 @@ class ApiSite(Site):
     noisy = False
 
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
-        self.body_bytes = api.body_bytes
         self.log_request = api.log_request
         self.proxies = api.proxies
+        self._api = api
         self.root = Root(api)
-        self.cors = api.cors
+        self.cors_origins = api.cors_origins
         self.tallies = api.tallies
         self.complain = api.complain
         self.arrivals: Deadlines[ApiChannel] = Deadlines(reactor, api.limits.request_timeout, ApiChannel.too_slow)
@@ -256,7 +256,7 @@ class ApiSite(Site):
 
     def apply(self, limits: Limits) -> None:
         """Go by other limits from now on."""
-        self.limits = limits
+        self.limits = self._api.limits = limits
         self.arrivals.seconds = limits.request_timeout
         self.timeOut = limits.keep_alive
 

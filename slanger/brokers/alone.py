@@ -44,6 +44,9 @@ class Alone:
         self._node = node
         self._occurrences.node = node
 
+    def serve(self, added: Sequence[App], removed: Sequence[App]) -> None:
+        """Whoever is served comes here by himself."""
+
     def open(self, app: App, channel: str) -> None:
         """Learn that a channel is occupied. On a presence channel its roster tells: that is before anyone is added."""
         if not is_presence(channel):

@@ -33,13 +33,13 @@ class EventCache:
 
     All are kept equally long, so the oldest is the first to be forgotten, and the first to go when space runs out.
 
-    :param ttl: seconds an event is remembered.
-    :param most_bytes: bytes of memory that events may take; the oldest give way.
+    :ivar cache_ttl: seconds an event is remembered.
+    :ivar cache_bytes: bytes of memory that events may take; the oldest give way.
     """
 
-    def __init__(self, ttl: float, most_bytes: int) -> None:
-        self._ttl = ttl
-        self._most_bytes = most_bytes
+    def __init__(self, cache_ttl: float, cache_bytes: int) -> None:
+        self.cache_ttl = cache_ttl
+        self.cache_bytes = cache_bytes
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._bytes = 0
 
@@ -47,11 +47,11 @@ class EventCache:
         """Remember a channel's event in place of the one before."""
         self._drop((app, channel))
         size = ENTRY_BYTES + len(channel) + len(event.encode()) + len(data.encode())
-        self._entries[app, channel] = _Entry(event, data, now + self._ttl, size)
+        self._entries[app, channel] = _Entry(event, data, now + self.cache_ttl, size)
         self._bytes += size
         while self._entries:
             place, oldest = next(iter(self._entries.items()))
-            if oldest.forgotten_at > now and self._bytes <= self._most_bytes:
+            if oldest.forgotten_at > now and self._bytes <= self.cache_bytes:
                 break
             self._drop(place)
 

@@ -5,10 +5,10 @@ The limits of an app are in `slanger.protocol.rules` and `slanger.domain.apps`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from slanger.domain.apps import App
+from slanger.domain.apps import Apps
 from slanger.protocol.names import REQUEST_BODY_BYTES, UNLIMITED
 
 MESSAGE_BYTES = 128 * 1024
@@ -26,9 +26,9 @@ class Limits:
     :param address_connections: connections at the same time from one IPv4 address, or one /64 of IPv6.
     :param connects_per_second: connections let in per second, and as many at once after a quiet second.
     :param messages_per_second: frames of one connection per second, pings included; see `BURST_SECONDS`.
-    :param message_bytes: bytes of one message and of one frame of a client; None for what the apps' data may need.
+    :param message_bytes: bytes of one message and of one frame of a client; 0 for what the apps' data may need.
     :param header_bytes: bytes of an opening handshake, and of the head of a REST request.
-    :param body_bytes: bytes of the body of a REST request; None for what the apps' data may need.
+    :param body_bytes: bytes of the body of a REST request; 0 for what the apps' data may need.
     :param handshake_timeout: seconds an opening handshake may take.
     :param close_timeout: seconds a client has to answer a close frame, and to read what was sent before.
     :param request_timeout: seconds a REST request may take to arrive.
@@ -43,9 +43,9 @@ class Limits:
     address_connections: int = UNLIMITED
     connects_per_second: int = UNLIMITED
     messages_per_second: int = 100
-    message_bytes: int | None = None
+    message_bytes: int = 0
     header_bytes: int = 16 * 1024
-    body_bytes: int | None = None
+    body_bytes: int = 0
     handshake_timeout: int = 10
     close_timeout: int = 1
     request_timeout: int = 30
@@ -55,10 +55,17 @@ class Limits:
     unsent_bytes: int = 128 * 1024
     memory_bytes: int = UNLIMITED
 
-    def longest_message(self, apps: Iterable[App]) -> int:
-        """Give the bytes of the longest message a client may send."""
-        return self.message_bytes or max(MESSAGE_BYTES, *(app.message_bytes for app in apps))
+    def fitting(self, apps: Apps) -> Limits:
+        """Work out what is not given, as what the data of these apps may need."""
+        return replace(
+            self,
+            message_bytes=self.message_bytes or max(MESSAGE_BYTES, apps.message_bytes),
+            body_bytes=self.body_bytes or max(REQUEST_BODY_BYTES, apps.body_bytes),
+        )
 
-    def longest_body(self, apps: Iterable[App]) -> int:
-        """Give the bytes of the longest body a REST request may have."""
-        return self.body_bytes or max(REQUEST_BODY_BYTES, *(app.body_bytes for app in apps))
+
+class Limited(Protocol):
+    """What goes by the limits of a node."""
+
+    def apply(self, limits: Limits) -> None:
+        """Go by these from now on."""

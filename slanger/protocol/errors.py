@@ -9,6 +9,7 @@
     └── RequestRefused           answers one REST request
         ├── BadRequest           400
         ├── Unauthorized         401
+        ├── Forbidden            403
         ├── NotFound             404
         ├── TooLarge             413
         └── TooMany              429
@@ -42,6 +43,7 @@ class Code:
 
 
 APP_NOT_FOUND = Code(4001, "application does not exist", Reconnect.NEVER)
+APP_DISABLED = Code(4003, "application disabled", Reconnect.NEVER)
 OVER_QUOTA = Code(4004, "application is over its connection quota", Reconnect.NEVER)
 PATH_NOT_FOUND = Code(4005, "path not found", Reconnect.NEVER)
 UNSUPPORTED_VERSION = Code(4007, "unsupported protocol version", Reconnect.NEVER)
@@ -147,6 +149,12 @@ class Unauthorized(RequestRefused):
     """The request is not signed as it must be."""
 
     status = 401
+
+
+class Forbidden(RequestRefused):
+    """The app is disabled ("REST API": status codes)."""
+
+    status = 403
 
 
 class NotFound(RequestRefused):

@@ -30,12 +30,12 @@ SHOWN = 100
 class Admission:
     """Counts who is in, and tells who may come.
 
-    :param limits: of this node.
+    :ivar limits: of this node.
     :param strained: tells whether the node has too little memory left for more.
     """
 
     def __init__(self, limits: Limits, clock: IReactorTime, strained: Callable[[], bool] = lambda: False) -> None:
-        self._limits = limits
+        self.limits = limits
         self._clock = clock
         self._strained = strained
         self._by_app: Counter[str] = Counter()
@@ -49,7 +49,7 @@ class Admission:
 
         :param present: the address of each client that is in.
         """
-        self._limits = limits
+        self.limits = limits
         self._by_site.clear()
         if limits.address_connections < UNLIMITED:
             self._by_site.update(filter(None, map(site_of, present)))
@@ -61,7 +61,7 @@ class Admission:
         :param origin: of the web page it comes from, None where it does not say.
         :raises ConnectionRefused: there is no room for it, or it comes from the wrong place.
         """
-        limits, key = self._limits, app.key
+        limits, key = self.limits, app.key
         if app.origins:
             _check_origin(app, origin)
         if self._strained():

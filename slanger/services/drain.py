@@ -49,7 +49,7 @@ class Handshakes(Protocol):
 class Draining(MultiService):
     """A node: its services start together, and it ends step by step.
 
-    :param seconds: over which clients are sent away; 0 is at once.
+    :ivar drain_seconds: over which clients are sent away; 0 is at once.
     :param handshakes: connections on which a client may still appear.
     :param on_leaving: called first.
     """
@@ -64,7 +64,7 @@ class Draining(MultiService):
         subscribers: Subscribers,
         handshakes: Handshakes,
         webhooks: Webhooks,
-        seconds: float,
+        drain_seconds: float,
         on_leaving: Callable[[], object],
     ) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Draining(MultiService):
         self._subscribers = subscribers
         self._handshakes = handshakes
         self._webhooks = webhooks
-        self._seconds = seconds
+        self.drain_seconds = drain_seconds
         self._on_leaving = on_leaving
         self._closed_first: list[Service] = []
         self._closed_later: list[Service] = []
@@ -113,7 +113,7 @@ class Draining(MultiService):
 
     async def _send_all_away(self) -> None:
         leaving = self._subscribers.take_leave()
-        seconds = min(self._seconds, len(leaving) / SLOWEST)
+        seconds = min(self.drain_seconds, len(leaving) / SLOWEST)
         if leaving:
             self._log.info("sending {count} clients away in {seconds:.1f} s", count=len(leaving), seconds=seconds)
         began, sent = self._clock.seconds(), 0

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReadD
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from slanger.domain.limits import Limits
 from slanger.faults import StartupFault
 
 TCP_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
@@ -28,7 +29,7 @@ class Listening(Service):
     :param factory: makes the connections.
     :param what: who listens, for the log, such as ``WebSocket server``.
     :param where: the address as the operator wrote it.
-    :param unsent_bytes: what the kernel takes for one connection before it is sent. Left to itself it takes some 3 MB
+    :param limits: say what the kernel takes for one connection before it is sent. Left to itself it takes some 3 MB
         for a client that reads nothing; connections have this option from the socket they came in by.
     :param shared: whether somebody else keeps the port open, and takes who waits there: systemd, for a successor.
     """
@@ -41,7 +42,7 @@ class Listening(Service):
         factory: IProtocolFactory,
         what: str,
         where: str,
-        unsent_bytes: int,
+        limits: Limits,
         *,
         shared: bool = False,
     ) -> None:
@@ -49,7 +50,7 @@ class Listening(Service):
         self._endpoint = endpoint
         self._factory = factory
         self._where = where
-        self._unsent_bytes = unsent_bytes
+        self._unsent_bytes = limits.unsent_bytes
         self._shared = shared
         self._port: IListeningPort | None = None
 
@@ -78,15 +79,19 @@ class Listening(Service):
 
     def _listens(self, port: IListeningPort) -> None:
         self._port = port
-        self.apply(self._unsent_bytes)
+        self._bound()
         self._log.info("{what} listening on {where}", event="listening", what=self.name, where=self._where)
 
-    def apply(self, unsent_bytes: int) -> None:
-        """Bound what the kernel takes for connections that come from now on; a UNIX socket bounds that itself."""
-        self._unsent_bytes = unsent_bytes
+    def apply(self, limits: Limits) -> None:
+        """Go by another limit for connections that come from now on."""
+        self._unsent_bytes = limits.unsent_bytes
+        self._bound()
+
+    def _bound(self) -> None:
+        """Bound what the kernel takes for connections; a UNIX socket bounds that itself."""
         listening = getattr(self._port, "socket", None)
         if listening is not None and listening.family != AF_UNIX and TCP_NOTSENT_LOWAT is not None:
-            listening.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent_bytes)
+            listening.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, self._unsent_bytes)
 
     def _fault(self, cause: BaseException | None) -> StartupFault:
         reason = getattr(cause, "socketError", cause)

@@ -39,8 +39,8 @@ class Liveness(Service):
     move to another slot when there was life since; so the work per connection is one move in two minutes.
 
     :param clock: tells the seconds of `Mortal.heard_at`.
-    :param activity_timeout: seconds of silence left to the client.
-    :param pong_timeout: seconds left to answer a ping.
+    :ivar activity_timeout: seconds of silence left to the client.
+    :ivar pong_timeout: seconds left to answer a ping.
     """
 
     name = "liveness"
@@ -48,8 +48,8 @@ class Liveness(Service):
 
     def __init__(self, clock: IReactorTime, activity_timeout: int, pong_timeout: int) -> None:
         self._clock = clock
-        self._patience = activity_timeout + LEEWAY
-        self._pong_timeout = pong_timeout
+        self.activity_timeout = activity_timeout
+        self.pong_timeout = pong_timeout
         self._slots: dict[int, dict[Mortal, None]] = {}
         self._slot_of: dict[Mortal, int] = {}
         self._pinged: dict[Mortal, float] = {}
@@ -80,6 +80,10 @@ class Liveness(Service):
             self._slots.get(slot, {}).pop(mortal, None)
         self._pinged.pop(mortal, None)
 
+    @property
+    def _patience(self) -> int:
+        return self.activity_timeout + LEEWAY
+
     def _look_at(self, when: float, mortal: Mortal) -> None:
         slot = int(when) + 1
         self._slot_of[mortal] = slot
@@ -108,7 +112,7 @@ class Liveness(Service):
             self._look_at(mortal.heard_at + self._patience, mortal)
         elif pinged is None or mortal.heard_at > pinged:
             self._pinged[mortal] = now
-            self._look_at(now + self._pong_timeout, mortal)
+            self._look_at(now + self.pong_timeout, mortal)
             mortal.ping()
         else:
             mortal.silent()

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from slanger.domain.limits import Limits
 from slanger.protocol.names import UNLIMITED
 from slanger.services.memory import trim
 
@@ -33,7 +34,7 @@ def resident() -> int:
 class Strain(Service):
     """Watch the memory of this process.
 
-    :ivar limit: bytes of resident memory it may have.
+    :param limits: say how much it may have.
     :ivar since: since when it has more, in seconds of the clock; None while it has not.
     :param resident: measures.
     :param trim: gives memory back.
@@ -45,11 +46,11 @@ class Strain(Service):
     def __init__(
         self,
         clock: IReactorTime,
-        limit: int,
+        limits: Limits,
         resident: Callable[[], int] = resident,
         trim: Callable[[], None] = trim,
     ) -> None:
-        self.limit = limit
+        self._limit = limits.memory_bytes
         self.since: float | None = None
         self._clock = clock
         self._resident = resident
@@ -60,6 +61,10 @@ class Strain(Service):
     def __bool__(self) -> bool:
         """Whether it has more than it may."""
         return self.since is not None
+
+    def apply(self, limits: Limits) -> None:
+        """Go by another limit from now on."""
+        self._limit = limits.memory_bytes
 
     def startService(self) -> None:
         """Begin to look."""
@@ -73,20 +78,20 @@ class Strain(Service):
             self._looking.stop()
 
     def _look(self) -> None:
-        if self.limit >= UNLIMITED:
+        if self._limit >= UNLIMITED:
             self.since = None
         elif self.since is not None:
-            if self._resident() < RELIEVED * self.limit:
+            if self._resident() < RELIEVED * self._limit:
                 self.since = None
                 self._log.info("memory is below the limit again: clients are let in")
-        elif self._resident() > self.limit:
+        elif self._resident() > self._limit:
             self._trim()
             taken = self._resident()
-            if taken > self.limit:
+            if taken > self._limit:
                 self.since = self._clock.seconds()
                 self._log.warn(
                     "{taken} bytes of memory are more than --memory-bytes {limit} allows:"
                     " no client is let in until it is less",
                     taken=taken,
-                    limit=self.limit,
+                    limit=self._limit,
                 )

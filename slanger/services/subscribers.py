@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
 
 from msgspec import UNSET, UnsetType
 from twisted.application.service import Service
@@ -16,6 +17,7 @@ from slanger.interfaces import IConnected, IRegistry, ISubscriber, ISubscribers,
 from slanger.protocol import codec, errors
 from slanger.protocol.effects import Effect, Join, Leave, Refuse, Say, SignInUser, SignOutUser, Whisper
 from slanger.protocol.errors import (
+    APP_DISABLED,
     APP_NOT_FOUND,
     CONNECTION_UNAUTHORIZED,
     OVER_CAPACITY,
@@ -42,6 +44,8 @@ CODES_OF_APPLICATIONS = 3000
 
 OURS = frozenset(code.number for code in vars(errors).values() if isinstance(code, Code))
 """What they mean here."""
+AT_ONCE = 200
+"""Connections that are closed in one turn of the reactor, where many are."""
 
 SOCKET_ID_PART = 10**10
 """Each half of a socket id is random below this: unique in a cluster without asking anyone."""
@@ -97,7 +101,7 @@ class Subscriber:
 
     def unauthorized(self) -> None:
         """End a connection that the app has not vouched for in time ("Authorized connections")."""
-        if not self._session.authorized:
+        if self.app.authorized_connections and not self._session.authorized:
             self.close(CONNECTION_UNAUTHORIZED, "Connection not authorized within timeout")
 
     def close(self, code: Code, reason: str) -> None:
@@ -141,10 +145,10 @@ class Subscribers(Service):
     :param liveness: watches them.
     :param admission: tells who may come in.
     :param random_below: gives a random integer below its argument; makes socket ids.
-    :param activity_timeout: seconds, told to clients.
     :param tallies: count who comes, who goes, and what is refused.
-    :param verbose: whether every frame is logged.
     :param access_log: learns who comes and goes, where that is wanted.
+    :ivar activity_timeout: seconds, told to clients.
+    :ivar verbose: whether every frame is logged, of those who come from now on.
     """
 
     name = "subscribers"
@@ -173,8 +177,8 @@ class Subscribers(Service):
         self._liveness = liveness
         self._admission = admission
         self._random_below = random_below
-        self._activity_timeout = activity_timeout
-        self._verbose = verbose
+        self.activity_timeout = activity_timeout
+        self.verbose = verbose
         self.tallies = tallies
         self._access_log = access_log
         self._connected: dict[Subscriber, IDelayedCall | None] = {}
@@ -185,13 +189,11 @@ class Subscribers(Service):
         if self._leaving:
             text = "Server is shutting down"  # with 4200 it would come here again at once
             raise ConnectionRefused(OVER_CAPACITY, text, "shutting_down")
-        app = self._apps.with_key(key)
-        if app is None:
-            raise ConnectionRefused(APP_NOT_FOUND, f"App key {shown(key)} does not exist on this server", "app_key")
+        app = self._served(key)
         _check_version(version, app)
         self._admission.let_in(app, wire, origin)
         socket_id = f"{self._random_below(SOCKET_ID_PART)}.{self._random_below(SOCKET_ID_PART)}"
-        if self._verbose:
+        if self.verbose:
             wire = TracedWire(wire)
         subscriber = Subscriber(app, socket_id, wire, self)
         deadline = None
@@ -201,16 +203,16 @@ class Subscribers(Service):
         self._liveness.watch(subscriber)
         subscriber.meter.connections += 1
         subscriber.meter.connections_opened += 1
-        subscriber.send(codec.established(socket_id, self._activity_timeout))
+        subscriber.send(codec.established(socket_id, self.activity_timeout))
         if self._access_log is not None:
             self._access_log.opened(wire, subscriber)
         self._tell("connection_opened", subscriber)
-        return TracedConnected(subscriber, wire.peer) if self._verbose else subscriber
+        return TracedConnected(subscriber, wire.peer) if self.verbose else subscriber
 
     def turned_away(self, wire: IWire, refusal: ConnectionRefused) -> None:
         """Count a client that was not let in; log it where every frame is logged."""
         self.tallies.connections_refused[refusal.app, refusal.reason] += 1
-        if self._verbose:
+        if self.verbose:
             log_refusal(wire.peer, refusal)
         if self._access_log is not None:
             self._access_log.refused(wire, refusal)
@@ -234,9 +236,18 @@ class Subscribers(Service):
             self._access_log.closed(subscriber, code)
         self._tell("connection_closed", subscriber, code=code)
 
+    @property
+    def limits(self) -> Limits:
+        """The limits of the node."""
+        return self._admission.limits
+
     def apply(self, limits: Limits) -> None:
         """Go by other limits from now on."""
         self._admission.apply(limits, [subscriber.wire.address for subscriber in self._connected])
+
+    def dismiss(self, keys: Collection[str]) -> None:
+        """Close the connections to apps with these keys, some in each turn; not those whose app is served after all."""
+        self._dismiss_some(iter([each for each in self._connected if each.app.key in keys]))
 
     def __len__(self) -> int:
         """Count the connections."""
@@ -257,6 +268,29 @@ class Subscribers(Service):
         """Send everybody away."""
         super().stopService()
         self.send_away(self.take_leave())
+
+    def _served(self, key: str) -> App:
+        """Find an app, or raise `ConnectionRefused`."""
+        app = self._apps.with_key(key)
+        if app is None:
+            raise ConnectionRefused(APP_NOT_FOUND, f"App key {shown(key)} does not exist on this server", "app_key")
+        if not app.enabled:
+            raise ConnectionRefused(
+                APP_DISABLED, f"App key {shown(key)} is disabled on this server", "disabled", app.label
+            )
+        return app
+
+    def _dismiss_some(self, leaving: Iterator[Subscriber]) -> None:
+        some = tuple(islice(leaving, AT_ONCE))
+        for subscriber in some:
+            try:
+                self._served(subscriber.app.key)
+            except ConnectionRefused as refusal:
+                if subscriber in self._connected:
+                    self.tallies.connections_sent_away[subscriber.app.label, str(refusal.code.number)] += 1
+                    subscriber.close(refusal.code, refusal.message)
+        if some:
+            self.clock.callLater(0, self._dismiss_some, leaving)
 
     def _tell(self, name: str, subscriber: Subscriber, code: int | UnsetType = UNSET) -> None:
         user_id = UNSET if subscriber.user is None else subscriber.user.id

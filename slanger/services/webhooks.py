@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from slanger.domain.apps import App
+from slanger.domain.apps import App, Apps
 from slanger.domain.webhooks import Endpoint, Hook, Occurrence, make_hook
 from slanger.interfaces import IWebhooks
 from slanger.protocol.names import is_inbox
@@ -108,6 +108,25 @@ class Webhooks(Service):
         """Whether the queue of an endpoint will soon overflow, if nothing changes."""
         return any(lane.unsent >= NEARLY_FULL * QUEUE for lane in self._lanes.values())
 
+    def tidy(self, apps: Apps) -> None:
+        """Give up the ways to endpoints that no app names any more.
+
+        What waits for one of them goes to the app's other endpoint of the same URL, where it was only changed.
+        """
+        for (key, endpoint), lane in tuple(self._lanes.items()):
+            app = apps.with_key(key)
+            named = () if app is None else app.webhooks
+            if endpoint in named:
+                continue
+            del self._lanes[key, endpoint]
+            follow = (each for each in named if each.url == endpoint.url and (key, each) not in self._lanes)
+            heir = next(follow, None)
+            if heir is None:
+                lane.stop()
+            else:
+                lane.endpoint = heir
+                self._lanes[key, heir] = lane
+
 
 @dataclass(slots=True)
 class _Attempt:
@@ -119,6 +138,8 @@ class Lane:
     """The way to one endpoint: one request at a time, in order; what failed tries again beside it.
 
     So a hook that fails delays itself alone, and an endpoint that is slow delays no other endpoint.
+
+    :ivar endpoint: where it leads.
     """
 
     _log = Logger()
@@ -134,7 +155,7 @@ class Lane:
     ) -> None:
         self.app = app
         self._tallies = tallies
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._clock = clock
         self._post = post
         self._jitter = jitter
@@ -156,7 +177,7 @@ class Lane:
             return
         self._count("queued", 1)
         self._events.append((self._clock.seconds(), occurrence))
-        if not self._endpoint.batch:
+        if not self.endpoint.batch:
             self._send_next()
         elif self._collecting is None:
             self._collecting = self._clock.callLater(BATCH_DELAY, self._collected)
@@ -180,9 +201,9 @@ class Lane:
         for call in self._waiting.values():
             call.cancel()
         if unsent := self.unsent:
-            self._log.warn("{unsent} webhook events for {url} were not sent", unsent=unsent, url=self._endpoint.shown)
+            self._log.warn("{unsent} webhook events for {url} were not sent", unsent=unsent, url=self.endpoint.shown)
         if self._lost:
-            self._log.warn("{lost} webhook events for {url} were dropped", lost=self._lost, url=self._endpoint.shown)
+            self._log.warn("{lost} webhook events for {url} were dropped", lost=self._lost, url=self.endpoint.shown)
 
     def _collected(self) -> None:
         self._collecting = None
@@ -199,15 +220,15 @@ class Lane:
         self._retried_last = bool(self._again) and not (new and self._retried_last)
         attempt = self._again.popleft() if self._retried_last else self._first_attempt()
         self._busy = True
-        maybeDeferred(self._post, self._endpoint.url, attempt.hook).addBoth(self._answered, attempt)
+        maybeDeferred(self._post, self.endpoint.url, attempt.hook).addBoth(self._answered, attempt)
 
     def _first_attempt(self) -> _Attempt:
-        count = min(len(self._events), BATCH if self._endpoint.batch else 1)
+        count = min(len(self._events), BATCH if self.endpoint.batch else 1)
         queued = [self._events.popleft() for _ in range(count)]
         self._waiting_events += count
         app = self.app
         events = [occurrence for _, occurrence in queued]
-        return _Attempt(make_hook(app.key, app.secret, self._endpoint, events, queued[0][0]))
+        return _Attempt(make_hook(app.key, app.secret, self.endpoint, events, queued[0][0]))
 
     def _drop_stale(self) -> None:
         """Drop what an endpoint would take for a forgery, so old it is."""
@@ -259,7 +280,7 @@ class Lane:
         now = self._clock.seconds()
         if now - self._complained_at.get(text, float("-inf")) >= COMPLAINT_INTERVAL:
             self._complained_at[text] = now
-            self._log.warn(text, url=self._endpoint.shown, why=why, lost=self._lost)
+            self._log.warn(text, url=self.endpoint.shown, why=why, lost=self._lost)
 
 
 def _words(failure: Failure) -> str:

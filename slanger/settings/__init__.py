@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,14 @@ from slanger.settings.addresses import BACKLOG, Address, endpoint_string, read_a
 from slanger.settings.explain import explain_app, explain_limits
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
 from slanger.settings.metrics import read_metrics_host
-from slanger.settings.options import OPTIONS, SWITCHES
+from slanger.settings.options import FIXED, LIVE, OPTIONS, SWITCHES
 from slanger.settings.proxies import read_path_prefix, read_proxies, read_proxy_protocol
 from slanger.settings.sources import Values, as_environment, environment, flags
 
 __all__ = [
     "BACKLOG",
     "CREDENTIAL",
+    "LIVE",
     "OPTIONS",
     "SWITCHES",
     "Address",
@@ -62,9 +63,7 @@ TERMINATION_CODES = ("4009", "4200")
 _LIMITS = [option.name for option in OPTIONS if option.key and option.number and option.name != "termination-code"]
 _APP_SWITCHES = [switch.name for switch in SWITCHES if switch.of_app]
 _OF_APP = [
-    *(option.name for option in OPTIONS if option.key),
-    "webhook-url",
-    "webhook-events",
+    *(option.name for option in OPTIONS if option.of_app),
     *_APP_SWITCHES,
 ]
 
@@ -90,6 +89,9 @@ class Settings:
     :param path_prefix: stands before the paths of the API; empty, or begins with a slash and ends without.
     :param drain_seconds: over which clients are sent away at a stop.
     :param check: whether to say what the settings mean, and no more.
+    :param tls_watch_seconds: between two looks at the certificate's files.
+    :param given: the options of the node as texts, by name: those of the file, the environment and the command line,
+        and the defaults.
     """
 
     apps: tuple[App, ...]
@@ -105,6 +107,7 @@ class Settings:
     trusted_proxies: Proxies
     proxy_protocol: str
     path_prefix: str
+    tls_watch_seconds: int
     activity_timeout: int
     pong_timeout: int
     cache_ttl: int
@@ -121,6 +124,7 @@ class Settings:
     access_log: bool
     verbose: bool
     check: bool
+    given: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def explain(self) -> str:
         """Say what the settings mean; never a secret."""
@@ -146,6 +150,17 @@ class Settings:
 
     def _extras(self, port: str, address: Address) -> str:
         return " with TLS" * address.tls + ", behind PROXY headers" * self.proxied(port)
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """The options that hold until the process ends, as texts by name."""
+        return {option.name: self.given[option.name] for option in FIXED if option.name in self.given}
+
+    def needs_restart(self, new: Settings) -> list[str]:
+        """Name the options whose values in new settings only hold after a restart."""
+        before, after = self.fixed, new.fixed
+        names = [option.name for option in FIXED if before.get(option.name) != after.get(option.name)]
+        return names if (self.tls_cert is None) is (new.tls_cert is None) else [*names, "tls-cert"]
 
 
 class MissingOption(StartupFault):
@@ -190,6 +205,7 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         trusted_proxies=read_proxies(values),
         proxy_protocol=read_proxy_protocol(values, websocket, api),
         path_prefix=read_path_prefix(values),
+        tls_watch_seconds=values.number("tls-watch-seconds"),
         activity_timeout=values.number("activity-timeout"),
         pong_timeout=values.number("pong-timeout"),
         cache_ttl=values.number("cache-ttl"),
@@ -206,6 +222,7 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         access_log=values.switch("access-log"),
         verbose=values.switch("verbose"),
         check=values.switch("check"),
+        given={option.name: text for option in (*FIXED, *LIVE) if (text := values.text(option.name)) is not None},
     )
 
 

@@ -85,11 +85,7 @@ _AppTable = msgspec.defstruct(
 _File = msgspec.defstruct(
     "File",
     [
-        *(
-            _field(option.name, _kind(option))
-            for option in OPTIONS
-            if option.key is None and option.name not in ("config", "webhook-url", "webhook-events")
-        ),
+        *(_field(option.name, _kind(option)) for option in OPTIONS if not option.of_app and option.name != "config"),
         _field("verbose", bool),
         ("apps", tuple[_AppTable, ...], ()),  # type: ignore[valid-type]
     ],

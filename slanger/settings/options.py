@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from slanger.domain.limits import Limits
 from slanger.domain.webhooks import PUSHER_KINDS
@@ -29,6 +29,8 @@ class Option:
     :param optional: whether it may be `none` instead of a number, for no limit.
     :param several: whether it takes several texts, separated by commas; in a settings file an array of them.
     :param spellings: other names that are understood.
+    :param live: whether an option of the node can change without a restart. What belongs to an app always can. The
+        parts that heed it have an attribute of its name, which `slanger.reload` writes.
     """
 
     name: str
@@ -40,6 +42,12 @@ class Option:
     optional: bool = False
     several: bool = False
     spellings: tuple[str, ...] = ()
+    live: bool = False
+
+    @property
+    def of_app(self) -> bool:
+        """Whether it belongs to an app."""
+        return self.key is not None or self.name.startswith("webhook-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +55,7 @@ class Switch:
     """An option that is on or off: `--NAME` or `--no-NAME`.
 
     :param of_app: whether it is a switch of an app, so that it may stand in an app's table of the settings file.
+    :param live: as in `Option`.
     """
 
     name: str
@@ -54,6 +63,7 @@ class Switch:
     short: str | None = None
     default: bool = False
     of_app: bool = True
+    live: bool = False
 
 
 def _limit(name: str, default: int, text: str) -> Option:
@@ -64,9 +74,10 @@ def _node_limit(name: str, text: str, *, optional: bool = False) -> Option:
     """Make the option of one of the `Limits`; None among them is worked out, and shown in the text."""
     default = getattr(Limits(), name.replace("-", "_"))
     if default == names.UNLIMITED:
-        return Option(name=name, default=NONE, number=True, optional=True, help=text)
-    shown = None if default is None else str(default)
-    return Option(name=name, default=shown, number=True, optional=optional, help=text)
+        return Option(name=name, default=NONE, number=True, optional=True, live=True, help=text)
+    return Option(
+        name=name, default=str(default) if default else None, number=True, optional=optional, live=True, help=text
+    )
 
 
 OPTIONS = (
@@ -145,6 +156,7 @@ OPTIONS = (
     _node_limit("memory-bytes", "Resident memory above which no client is let in."),
     Option(
         name="cors-origins",
+        live=True,
         several=True,
         help="Origins of the web pages that may read answers of the REST API, separated by commas [none].",
     ),
@@ -157,10 +169,18 @@ OPTIONS = (
         name="drain-seconds",
         default="10",
         number=True,
+        live=True,
         help="Seconds over which clients are sent away at a stop; 0 is at once.",
     ),
-    Option(name="tls-cert", help="Certificate in PEM, with its chain: the ports speak TLS."),
-    Option(name="tls-key", help="Private key of the certificate [in the certificate's file]."),
+    Option(name="tls-cert", live=True, help="Certificate in PEM, with its chain: the ports speak TLS."),
+    Option(name="tls-key", live=True, help="Private key of the certificate [in the certificate's file]."),
+    Option(
+        name="tls-watch-seconds",
+        default="5",
+        number=True,
+        live=True,
+        help="Seconds between two looks at the certificate's files, for renewed ones.",
+    ),
     Option(name="tls-ports", default="both", help="Which ports speak TLS: both, websocket or api."),
     Option(
         name="trusted-proxies",
@@ -176,18 +196,30 @@ OPTIONS = (
         name="activity-timeout",
         default=str(names.ACTIVITY_TIMEOUT),
         number=True,
+        live=True,
         help="Seconds of silence after which clients ping.",
     ),
     Option(
         name="pong-timeout",
         default=str(names.PONG_TIMEOUT),
         number=True,
+        live=True,
         help="Seconds to wait for an answer to a ping.",
     ),
     Option(
-        name="cache-ttl", default=str(names.CACHE_TTL), number=True, help="Seconds a cache channel remembers its event."
+        name="cache-ttl",
+        default=str(names.CACHE_TTL),
+        number=True,
+        live=True,
+        help="Seconds a cache channel remembers its event.",
     ),
-    Option(name="cache-bytes", default=str(CACHE_BYTES), number=True, help="Bytes all cache channels may remember."),
+    Option(
+        name="cache-bytes",
+        default=str(CACHE_BYTES),
+        number=True,
+        live=True,
+        help="Bytes all cache channels may remember.",
+    ),
     Option(name="webhook-url", help="Where the app is told what happens; several in a settings file."),
     Option(
         name="webhook-events",
@@ -247,7 +279,7 @@ OPTIONS = (
 )
 
 SWITCHES = (
-    Switch(name="verbose", short="v", of_app=False, help="Log every frame in and out, auth strings masked."),
+    Switch(name="verbose", short="v", of_app=False, live=True, help="Log every frame in and out, auth strings masked."),
     Switch(name="reuse-port", of_app=False, help="Let other processes listen on the same ports (SO_REUSEPORT)."),
     Switch(
         name="metrics", of_app=False, help="Metrics for Prometheus at /metrics of the REST API, for whoever reaches it."
@@ -257,6 +289,7 @@ SWITCHES = (
         name="access-log", of_app=False, help="Log a line for each REST request, and as a connection comes or goes."
     ),
     Switch(name="check", of_app=False, help="Check the settings, say what they mean, and exit."),
+    Switch(name="enabled", default=True, help="Serve the app; if not, its clients are closed with 4003."),
     Switch(name="client-events", default=True, help="Let subscribers send events to each other."),
     Switch(name="watchlists", default=True, help="Tell users who of their watchlist is online."),
     Switch(name="subscription-counts", help="Tell subscribers how many they are."),
@@ -274,3 +307,13 @@ SWITCHES = (
         help="Send pusher_internal:subscription_error too (the .NET client).",
     ),
 )
+
+_OF_NODE: tuple[Option | Switch, ...] = tuple(option for option in (*OPTIONS, *SWITCHES) if not option.of_app)
+
+_LIMITS = {each.name.replace("_", "-") for each in fields(Limits)}
+
+LIVE = tuple(option for option in _OF_NODE if option.live and option.name not in _LIMITS)
+"""Options of the node that can change without a restart, beside its limits, which all can."""
+
+FIXED = tuple(option for option in _OF_NODE if not option.live)
+"""Options of the node that hold until the process ends."""

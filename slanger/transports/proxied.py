@@ -72,6 +72,10 @@ class ProxiedPort(Factory):
         self._proxies = proxies
         self._complaints = complaints
 
+    def apply(self, limits: Limits) -> None:
+        """Go by other limits from now on."""
+        self.limits = limits
+
     def doStart(self) -> None:
         """Start what is behind."""
         super().doStart()

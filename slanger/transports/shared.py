@@ -63,6 +63,10 @@ class SharedPort(Factory):
         self.clock = clock
         self.path_prefix = path_prefix.encode()
 
+    def apply(self, limits: Limits) -> None:
+        """Go by other limits from now on."""
+        self.limits = limits
+
     def doStart(self) -> None:
         """Start both."""
         super().doStart()

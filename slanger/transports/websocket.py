@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from slanger.complaints import Complaints
 from slanger.deadlines import Deadlines
-from slanger.domain.limits import MESSAGE_BYTES, Limits
+from slanger.domain.limits import Limits
 from slanger.interfaces import ISubscribers
 from slanger.proxies import HEADER, NOBODY, Proxies, address_of
 from slanger.tallies import Tallies
@@ -171,9 +171,8 @@ class WebSocketFactory(WebSocketServerFactory):
 
     :param subscribers: lets clients in.
     :param tallies: count what comes and goes.
-    :param message_bytes: bytes of one message of a client, at most.
-    :ivar cut: counts connections that are closed for what their clients do.
     :param proxies: who is believed about the addresses of clients.
+    :ivar cut: counts connections that are closed for what their clients do.
     """
 
     protocol: type[LongWay] = LongWay  # type: ignore[assignment]
@@ -187,7 +186,6 @@ class WebSocketFactory(WebSocketServerFactory):
         limits: Limits,
         tallies: Tallies,
         complaints: Complaints,
-        message_bytes: int = MESSAGE_BYTES,
         proxies: Proxies = NOBODY,
     ) -> None:
         super().__init__(server="", reactor=reactor)
@@ -213,15 +211,16 @@ class WebSocketFactory(WebSocketServerFactory):
             openHandshakeTimeout=0,  # `handshakes` and `closings` watch either way
             closeHandshakeTimeout=0,
         )
-        self.apply(limits, message_bytes)
+        self.apply(limits)
 
-    def apply(self, limits: Limits, message_bytes: int) -> None:
+    def apply(self, limits: Limits) -> None:
         """Go by other limits from now on; Autobahn keeps to the old ones on connections that it has."""
         self.limits = self.turn.limits = limits
-        self.message_bytes = message_bytes
+        self.message_bytes = limits.message_bytes
         self.handshakes.seconds = limits.handshake_timeout
         self.closings.seconds = limits.close_timeout
-        self.maxFramePayloadSize = self.maxMessagePayloadSize = message_bytes  # `setProtocolOptions` resets others
+        self.maxFramePayloadSize = limits.message_bytes  # `setProtocolOptions` resets others
+        self.maxMessagePayloadSize = limits.message_bytes
 
     def buildProtocol(self, addr: IAddress | None) -> WebSocketConnection:
         """Make a connection."""

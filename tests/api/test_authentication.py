@@ -287,6 +287,27 @@ class AppIdTests(AuthenticationTestCase):
             self.assert_refused(self.ask(request_bytes("GET", path)), 404, "404 NOT FOUND")
         self.assert_refused(self.get("/apps/4/channels"), 404, "404 NOT FOUND")
 
+    def test_disabled(self) -> None:
+        """Status codes: an app that is disabled is a 403, to those who could sign for it; enabled again, it answers."""
+        self.serve(App(key=KEY, secret=SECRET, enabled=False))
+        self.assert_refused(self.get(CHANNELS), 403, "403 FORBIDDEN: this app is disabled")
+        body = {"name": "price", "channel": "news", "data": "1"}
+        self.assert_refused(self.post("/apps/3/events", body), 403, "403 FORBIDDEN: this app is disabled")
+        self.assert_refused(self.ask(request_bytes("GET", CHANNELS)), 401)
+        self.apps.swap([App(key=KEY, secret=SECRET)])
+        self.assert_answered(self.get(CHANNELS), {"channels": {}})
+
+    def test_swapped(self) -> None:
+        """Reload: an app that came is served, one that went is not, and a new secret or id holds at once."""
+        self.apps.swap([App(key="other", secret=SECRET)])
+        self.assert_refused(self.get(CHANNELS), 400, "Unknown auth_key")
+        self.apps.swap([App(key=KEY, secret=SECRET, id="4"), App(key="other", secret=SECRET, id="3")])
+        self.assert_refused(self.get(CHANNELS), 404, "404 NOT FOUND")
+        self.apps.swap([App(key=KEY, secret="other")])
+        self.assert_refused(self.get(CHANNELS), 401)
+        self.apps.swap([App(key=KEY, secret=SECRET)])
+        self.assert_answered(self.get(CHANNELS), {"channels": {}})
+
     def test_id_of_another_app(self) -> None:
         """App ids: a key opens its own app alone."""
         self.serve(App(key=KEY, secret=SECRET, id="3"), App(key="other", secret="s", id="4"))

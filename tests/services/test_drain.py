@@ -85,7 +85,7 @@ class DrainTests(SynchronousTestCase):
             self.node.subscribers,
             self.handshakes,
             self.webhooks,
-            seconds=seconds,
+            drain_seconds=seconds,
             on_leaving=lambda: self.note("leaving"),
         )
         self.webhooks.setServiceParent(self.draining)

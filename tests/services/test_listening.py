@@ -13,10 +13,11 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from slanger.domain.limits import Limits
 from slanger.faults import StartupFault
 from slanger.services.listening import Listening
 
-UNSENT = 65536
+UNSENT = Limits(unsent_bytes=65536)
 
 
 @implementer(IStreamServerEndpoint, IListeningPort)

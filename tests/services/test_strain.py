@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from slanger.domain.limits import Limits
 from slanger.protocol.names import UNLIMITED
 from slanger.services.strain import Strain, resident
 
@@ -21,7 +22,7 @@ class StrainTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(100)
         self.taken, self.trimmed, self.free = 900, 0, 0
-        self.strain = Strain(self.clock, 1000, lambda: self.taken, self.trim)
+        self.strain = Strain(self.clock, Limits(memory_bytes=1000), lambda: self.taken, self.trim)
         self.strain.startService()
 
     def tearDown(self) -> None:
@@ -77,7 +78,7 @@ class StrainTests(SynchronousTestCase):
         """Memory guard: without a limit nothing is measured, and one that is lifted is over."""
         self.taken = 1001
         self.pass_time()
-        self.strain.limit = UNLIMITED
+        self.strain.apply(Limits())
         self.taken = UNLIMITED
         self.assertEqual((self.pass_time(), bool(self.strain)), ([], False))
 

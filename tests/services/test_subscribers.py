@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from slanger.domain.apps import App
 from slanger.interfaces import IConnected, ISubscriber, ISubscribers, IWire
-from slanger.protocol import codec
+from slanger.protocol import codec, signing
 from slanger.protocol.errors import (
+    APP_DISABLED,
     APP_NOT_FOUND,
     PONG_NOT_RECEIVED,
     SHUTTING_DOWN,
@@ -21,6 +24,7 @@ from slanger.protocol.errors import (
     ConnectionRefused,
 )
 from slanger.services.liveness import LEEWAY
+from slanger.services.subscribers import AT_ONCE
 from slanger.services.trace import TracedConnected, TracedWire
 from tests.builders import KEY, SECRET, Client, Json, MemoryNode, Wire, auth, make_app, say, subscribe, unsubscribe
 
@@ -442,3 +446,98 @@ class Tracing(SubscribersTestCase):
             self.clock.advance(1)
             client.heard()
         self.assertEqual((wire.pings, wire.closes), (0, []))
+
+
+class SendingAway(SynchronousTestCase):
+    """Reload: the clients of apps that are served no more."""
+
+    def setUp(self) -> None:
+        """Have a node with three apps, and clients of each."""
+        self.node = MemoryNode(*(make_app(key) for key in ("kept", "gone", "off")))
+        self.clients = {key: [Client(self.node, key) for _ in range(3)] for key in ("kept", "gone", "off")}
+
+    def swap(self, *apps: App) -> None:
+        """Serve other apps, and send the clients of some away."""
+        self.node.apps.swap(apps)
+        self.node.subscribers.dismiss(("gone", "off"))
+
+    def closes(self, key: str) -> list[list[tuple[int, str]]]:
+        """Tell how the clients of an app were closed."""
+        return [[(code.number, text) for code, text in client.wire.closes] for client in self.clients[key]]
+
+    def test_codes(self) -> None:
+        """Close codes: clients of an app that is gone are closed with 4001, of one that is disabled with 4003."""
+        self.swap(make_app("kept"), make_app("off", enabled=False))
+        for key, code, text in (
+            ("gone", 4001, "App key gone does not exist on this server"),
+            ("off", 4003, "App key off is disabled on this server"),
+        ):
+            self.assertEqual(self.closes(key), [[(code, text)]] * 3)
+            for client in self.clients[key]:
+                self.assertEqual(client.heard()[-1], ("pusher:error", {"code": code, "message": text}))
+        self.assertEqual(self.closes("kept"), [[]] * 3)
+        self.assertEqual(dict(self.node.tallies.connections_sent_away), {("gone", "4001"): 3, ("off", "4003"): 3})
+
+    def test_refused(self) -> None:
+        """Close codes: an app that is disabled lets nobody in, and says 4003; enabled again, it does."""
+        self.swap(make_app("kept"), make_app("off", enabled=False))
+        refusal = self.assertRaises(ConnectionRefused, Client, self.node, "off")
+        self.assertEqual((refusal.code, refusal.message), (APP_DISABLED, "App key off is disabled on this server"))
+        self.swap(make_app("kept"), make_app("off"))
+        Client(self.node, "off")
+
+    def test_some_in_each_turn(self) -> None:
+        """Limits: where many are sent away, others are served in between; who is gone by then is not told."""
+        many = [*self.clients["gone"], *(Client(self.node, "gone") for _ in range(2 * AT_ONCE))]
+        self.node.apps.swap([make_app("kept"), make_app("off")])
+        closed: list[int] = []
+
+        def others() -> None:
+            closed.append(sum(bool(client.wire.closes) for client in many))
+            if len(closed) < 4:
+                self.node.clock.callLater(0, others)
+
+        self.node.subscribers.dismiss({"gone"})
+        many[-1].go()
+        self.node.clock.callLater(0, others)
+        self.node.clock.advance(0)
+        self.assertEqual(closed, [2 * AT_ONCE, 2 * AT_ONCE + 2, 2 * AT_ONCE + 2, 2 * AT_ONCE + 2])
+        self.assertEqual(many[-1].wire.closes, [])
+
+    def test_back_in_time(self) -> None:
+        """Reload: who was not sent away yet when his app came back stays."""
+        many = [*self.clients["gone"], *(Client(self.node, "gone") for _ in range(2 * AT_ONCE))]
+        self.node.apps.swap([make_app("kept"), make_app("off")])
+        self.node.subscribers.dismiss({"gone"})
+        self.node.apps.swap([make_app("kept"), make_app("off"), make_app("gone")])
+        self.node.clock.pump([0, 0, 0])
+        self.assertEqual(sum(bool(client.wire.closes) for client in many), AT_ONCE)
+
+    def test_rules(self) -> None:
+        """Reload: new rules hold for clients that are connected: switches, limits, and the secret."""
+        (client, *_) = self.clients["kept"]
+        client.heard()
+        self.node.apps.swap([replace(make_app("kept"), client_events=False, channel_name_length=3, secret="other")])
+        client.receive(say("client-hello", {}, channel="private-room"))
+        client.receive(subscribe("news"))
+        client.receive(say("pusher:subscribe", {"channel": "private-x", "auth": f"kept:{'0' * 64}"}))
+        complaints = [data["message"] for event, data in client.heard() if event == "pusher:error"]
+        self.assertIn("must enable", complaints[0])
+        self.assertIn("3", complaints[1])
+        self.node.apps.swap([replace(make_app("kept"), secret="other")])
+        for secret, answer in ((SECRET, "pusher:error"), ("other", "pusher_internal:subscription_succeeded")):
+            signature = signing.sign(secret, signing.channel_string(client.socket_id, "private-x", None))
+            client.receive(say("pusher:subscribe", {"channel": "private-x", "auth": f"kept:{signature}"}))
+            self.assertEqual(client.events()[0], answer)
+
+    def test_authorized_connections(self) -> None:
+        """Authorized connections: turned off, it ends nobody who came before; turned on, it spares them."""
+        apps = [make_app("kept", authorized_connections=True)]
+        self.node.apps.swap(apps)
+        strict = Client(self.node, "kept")
+        self.node.apps.swap([make_app("kept")])
+        self.node.clock.advance(31)
+        self.assertEqual(strict.wire.closes, [])
+        self.node.apps.swap(apps)
+        self.node.clock.advance(31)
+        self.assertEqual(self.closes("kept"), [[]] * 3)

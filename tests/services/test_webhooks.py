@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,8 +15,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from slanger.domain.apps import Apps
 from slanger.domain.webhooks import KINDS, OWN_KINDS, Endpoint, Hook, Occurrence
 from slanger.interfaces import IWebhooks
+from slanger.protocol import signing
 from slanger.services import webhooks as room
 from slanger.services.webhooks import Webhooks
 from slanger.tallies import Tallies
@@ -557,3 +560,67 @@ class WholeNode(SynchronousTestCase):
         one.heard()
         self.node.registry.publish(self.app, "news", "e", "{}", None)
         self.assertEqual(one.events(), ["e"])
+
+
+class Reloading(WebhooksTestCase):
+    """Reload: apps with other endpoints."""
+
+    def swap(self, *endpoints: Endpoint) -> None:
+        """Give the app other endpoints."""
+        self.apps.swap([make_app(webhooks=endpoints)])
+        self.webhooks.tidy(self.apps)
+
+    def begin(self, *endpoints: Endpoint, jitter: Callable[[], float] = lambda: 1.0) -> None:
+        """Have a directory of apps too."""
+        super().begin(*endpoints, jitter=jitter)
+        self.apps = Apps([self.app])
+
+    def test_gone(self) -> None:
+        """Reload: an endpoint that the app names no more gets nothing; what waited for it is given up, and told."""
+        del self.post.answers[HOOK]
+        self.tell_many(3)
+        lines = self.lines(lambda: self.swap(make_endpoint(url=OTHER)))
+        self.assertEqual(lines, [f"3 webhook events for {HOOK} were not sent"])
+        self.post.answer(500)
+        self.tell("channel_occupied", "last")
+        self.clock.pump([60.0] * 10)
+        self.assertEqual((self.post.events(), self.post.events(OTHER)), (["0"], ["last"]))
+
+    def test_changed(self) -> None:
+        """Reload: what waits for an endpoint that is only changed is sent as it is to be sent by now, in order."""
+        del self.post.answers[HOOK]
+        self.tell_many(3)
+        other = make_endpoint(headers=(("X-Team", "chat"),), url=HOOK)
+        self.assertEqual(self.lines(lambda: self.swap(make_endpoint(url=OTHER), other)), [])
+        self.post.answers[HOOK] = 200
+        self.post.answer()
+        self.tell("channel_occupied", "last")
+        self.assertEqual(self.post.events(), ["0", "1", "2", "last"])
+        headers = [dict(hook.headers).get("X-Team") for _, url, hook in self.post.posted if url == HOOK]
+        self.assertEqual(headers, [None, "chat", "chat", "chat"])
+
+    def test_same(self) -> None:
+        """Reload: an endpoint that stays is not disturbed."""
+        del self.post.answers[HOOK]
+        self.tell_many(2)
+        self.swap(make_endpoint(), make_endpoint(url=OTHER))
+        self.post.answer()
+        self.assertEqual(self.post.events(), ["0", "1"])
+
+    def test_removed_app(self) -> None:
+        """Reload: an app that is removed is told nothing more, not even that its clients are gone."""
+        del self.post.answers[HOOK]
+        self.tell_many(1)
+        self.apps.swap([])
+        self.webhooks.tidy(self.apps)
+        self.tell("channel_vacated", "0")
+        self.clock.pump([60.0] * 10)
+        self.assertEqual(self.post.events(), ["0"])
+
+    def test_secret(self) -> None:
+        """Reload: hooks are signed with the new secret."""
+        self.apps.swap([replace(self.app, secret="other")])
+        self.tell("channel_occupied")
+        ((_, _, hook),) = self.post.posted
+        signature = dict(hook.headers)["X-Pusher-Signature"]
+        self.assertEqual(signature, signing.sign("other", hook.body.decode()))

@@ -77,9 +77,9 @@ class TakesBinary(LongWay):
 async def serve(reactor: Any, port: str, way: str = "short") -> None:
     """Echo until the process is ended."""
     tallies = Tallies()
-    limits = Limits(messages_per_second=UNLIMITED, backlog_bytes=LARGEST)
+    limits = Limits(messages_per_second=UNLIMITED, message_bytes=LARGEST, backlog_bytes=LARGEST)
     complaints = Complaints(reactor, tallies)
-    factory = WebSocketFactory(Echoes(), reactor, limits, tallies, complaints, LARGEST)
+    factory = WebSocketFactory(Echoes(), reactor, limits, tallies, complaints)
     factory.protocol = TakesBinary
     factory.first_way = WAYS[way]
     await TCP4ServerEndpoint(reactor, int(port), interface="127.0.0.1").listen(factory)

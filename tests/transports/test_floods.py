@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
@@ -10,8 +11,9 @@ from twisted.logger import capturedLogs, formatEvent
 from websockets.frames import Frame, Opcode
 
 from slanger.domain.apps import App
-from slanger.domain.limits import BURST_SECONDS, MESSAGE_BYTES, Limits
+from slanger.domain.limits import BURST_SECONDS
 from slanger.transports.connection import PAID_AT_ONCE
+from tests.builders import LIMITS
 from tests.server import KEY, SECRET
 from tests.transports.client import Client, WebSocketTestCase, close_of, text, written
 
@@ -127,7 +129,7 @@ class FloodTests(WebSocketTestCase):
     def test_changed(self) -> None:
         """Reload: another rate holds for the connections that are there."""
         client = self.connect()
-        self.factory.apply(Limits(messages_per_second=1), MESSAGE_BYTES)
+        self.factory.apply(replace(LIMITS, messages_per_second=1))
         self.assertLess(self.flood(client, PING), 2 * PAID_AT_ONCE)
 
     def test_logged(self) -> None:

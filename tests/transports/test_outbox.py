@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.frames import Frame, Opcode
 from zope.interface.verify import verifyObject
 
-from slanger.domain.limits import MESSAGE_BYTES, Limits
 from slanger.protocol.names import UNLIMITED
 from slanger.tallies import Tallies
 from slanger.transports.outbox import Outbox, Turn
@@ -173,7 +174,7 @@ class SlowReaderTests(WebSocketTestCase):
 
     def test_pings_without_end(self) -> None:
         """Bounded: the answers to PING frames of a client that reads none of them count as its backlog too."""
-        self.factory.apply(Limits(messages_per_second=UNLIMITED), MESSAGE_BYTES)
+        self.factory.apply(replace(LIMITS, messages_per_second=UNLIMITED))
         pings = [Frame(Opcode.PING, b"x" * 125)] * 100
         for _ in range(LIMITS.backlog_bytes // (127 * 100) + 10):
             self.slow.send(*pings)

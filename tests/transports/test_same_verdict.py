@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from hypothesis import given
 from twisted.internet.task import Clock
@@ -88,7 +89,7 @@ class SameVerdictTests(SynchronousTestCase):
         clock, witness = Clock(), Witness()
         tallies = Tallies()
         complaints = Complaints(clock, tallies)
-        factory = WebSocketFactory(witness, clock, LIMITS, tallies, complaints, message_bytes=LIMIT)
+        factory = WebSocketFactory(witness, clock, replace(LIMITS, message_bytes=LIMIT), tallies, complaints)
         factory.first_way = way
         client = Client(clock, factory, "/")
         for chunk in chunks:

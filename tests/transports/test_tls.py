@@ -75,7 +75,7 @@ class TLSTests(WebSocketTestCase):
         with tempfile.TemporaryDirectory() as directory:
             file = f"{directory}/both.pem"
             authority.issue_cert(NAME).private_key_and_cert_chain_pem.write_to_path(file)
-            options = read_certificate(file, file)
+            options = read_certificate(file, file).options
         for way in (OPENING, LONG_FROM_THE_HANDSHAKE, LONG_FROM_THE_START):
             self.factory.first_way = way
             port = TLSMemoryBIOFactory(options, False, self.factory, self.clock)

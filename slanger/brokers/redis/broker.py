@@ -27,7 +27,7 @@ from slanger.brokers.redis.queries import Queries
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import MISSED
 from slanger.complaints import Complaints
-from slanger.domain.apps import App
+from slanger.domain.apps import App, Apps
 from slanger.domain.cache import CachedEvent, EventCache
 from slanger.domain.channels import Counts
 from slanger.domain.webhooks import Occurrence
@@ -51,6 +51,7 @@ class RedisBroker(MultiService):
     """Tie this node to its peers; see `IBroker`.
 
     :param endpoint: leads to Redis.
+    :param apps: that this node serves, as they are from time to time.
     :param cache: what cache channels remember, as far as this node knows.
     :param lease: seconds after which a node that is silent is taken for dead.
     :param buffer_bytes: of events that wait for Redis.
@@ -66,9 +67,8 @@ class RedisBroker(MultiService):
         endpoint: IStreamClientEndpoint,
         root: Root,
         clock: IReactorTime,
-        apps: Sequence[App],
+        apps: Apps,
         cache: EventCache,
-        cache_ttl: float,
         lease: float,
         buffer_bytes: int,
         complaints: Complaints,
@@ -79,16 +79,14 @@ class RedisBroker(MultiService):
         self._clock = clock
         self._apps = apps
         self._cache = cache
-        self._cache_ttl_ms = int(cache_ttl * 1000)
         self._lease_seconds = lease
-        longest = max((app.message_bytes for app in apps), default=0) + BUS_OVERHEAD
         self.complaints = complaints
         self._links = Links(address, endpoint, clock, patience=lease / 2)
         self._links.on_change = self._links_changed
         self._links.heard = self._heard
         self._links.setServiceParent(self)
         self._lease = Lease(root, clock, self._links, apps, lease, self._rejoin, self._beat)
-        self._interest = Interest(root, clock, self._deliver, self._lease.redis_time, longest, complaints)
+        self._interest = Interest(root, clock, self._deliver, self._lease.redis_time, self._longest, complaints)
         self._links.subscribed = self._interest.subscribed
         self._occurrences = Occurrences(root, clock, apps, complaints)
         self._holdings = Holdings(root, clock, self._subscriptions, self._occurrences.claim)
@@ -147,6 +145,14 @@ class RedisBroker(MultiService):
         self._occurrences.local.node = node
         self._queries.node = node
 
+    def serve(self, added: Sequence[App], removed: Sequence[App]) -> None:
+        """Listen to what concerns the apps that came, no more to what concerns those that went."""
+        self._interest.longest = self._longest
+        for app in added:
+            self._interest.want(app, EVERY_NODE, ALWAYS)
+        for app in removed:
+            self._interest.unwant(app, EVERY_NODE, ALWAYS)
+
     def open(self, app: App, channel: str) -> None:
         """Learn that a channel has its first subscriber here: listen to it."""
         self._interest.want(app, channel, SUBSCRIBERS)
@@ -189,7 +195,8 @@ class RedisBroker(MultiService):
         """Keep a cache channel's last event for the whole cluster."""
         self._cache.put(app.key, channel, event, data, self._clock.seconds())
         self._misses.filled(app, channel)
-        self._outbound.remember(app.key, channel, msgspec.json.encode((event, data)), self._cache_ttl_ms)
+        ttl_ms = int(self._cache.cache_ttl * 1000)
+        self._outbound.remember(app.key, channel, msgspec.json.encode((event, data)), ttl_ms)
 
     def recall(self, app: App, channel: str) -> Deferred[CachedEvent | None]:
         """Give a cache channel's last event."""
@@ -362,6 +369,11 @@ class RedisBroker(MultiService):
                     self._node.terminate(heard.app, said.u)
 
     # Inside
+
+    @property
+    def _longest(self) -> int:
+        """Bytes of one message of another node, at most."""
+        return self._apps.message_bytes + BUS_OVERHEAD
 
     def _subscriptions(self, app: App, channel: str) -> int:
         return self._node.subscriptions(app, channel)

@@ -111,7 +111,7 @@ class Interest:
 
     :param deliver: takes each message, in order.
     :param redis_time: gives the least milliseconds that Redis's clock may have shown at a time of ours.
-    :param longest: bytes of one message, at most.
+    :ivar longest: bytes of one message, at most.
     """
 
     _log = Logger()
@@ -129,7 +129,7 @@ class Interest:
         self._clock = clock
         self._deliver = deliver
         self._redis_time = redis_time
-        self._longest = longest
+        self.longest = longest
         self._complaints = complaints
         self._channels: dict[bytes, Heard] = {}
         self._unwanted: dict[bytes, float] = {}
@@ -239,7 +239,7 @@ class Interest:
             return
         self._complaints.tallies.broker_messages["heard",] += 1
         try:
-            at, before, said = envelope.read_arrival(payload, self._longest)
+            at, before, said = envelope.read_arrival(payload, self.longest)
         except BadMessage as fault:
             self._complaints.count("bad message", f"dropped one on {channel.name} of app {channel.app.key}: {fault}")
             return
@@ -328,7 +328,7 @@ class Interest:
             at = position(entries[index])
             if at > (channel.at or 0):
                 try:
-                    said = envelope.read(entries[index + 2], self._longest)
+                    said = envelope.read(entries[index + 2], self.longest)
                 except BadMessage as fault:
                     text = f"dropped one in the log of app {channel.app.key}: {fault}"
                     self._complaints.count("bad message", text)

@@ -6,7 +6,7 @@ held whose lease has ended is let go of by all that find it; the scripts see to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from slanger.brokers.redis.holdings import HANDOVER
 from slanger.brokers.redis.links import Commands, Links
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import BEAT, DEPART, SWEEP
-from slanger.domain.apps import App
+from slanger.domain.apps import Apps
 
 BEATS = 6
 """Beats in the time of a lease."""
@@ -46,7 +46,7 @@ class Lease:
         root: Root,
         clock: IReactorTime,
         links: Links,
-        apps: Sequence[App],
+        apps: Apps,
         seconds: float,
         on_lapse: Callable[[], None],
         on_beat: Callable[[], None],
@@ -54,7 +54,7 @@ class Lease:
         self._root = root
         self._clock = clock
         self._links = links
-        self._hooked = msgspec.json.encode({app.key: bool(app.webhooks) for app in apps})
+        self._apps = apps
         self._ms = int(seconds * 1000)
         self._on_lapse = on_lapse
         self._on_beat = on_beat
@@ -175,9 +175,10 @@ class Lease:
             self._sweeping.discard(lease)
 
     async def _sweep_all(self, commands: Commands, lease: bytes) -> None:
+        hooked = msgspec.json.encode({app.key: bool(app.webhooks) for app in self._apps})
         go_on = b"0"
         while go_on:
-            arguments = self._root.origin, lease, SWEPT, self._hooked, go_on
+            arguments = self._root.origin, lease, SWEPT, hooked, go_on
             go_on = await commands.run(SWEEP, *self._root.arguments, *arguments)
 
 

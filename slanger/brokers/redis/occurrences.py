@@ -6,8 +6,6 @@ app by itself what begins and ends among its own subscribers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -18,7 +16,7 @@ from slanger.brokers.redis.links import Commands
 from slanger.brokers.redis.root import Root
 from slanger.brokers.redis.scripts import CLAIM
 from slanger.complaints import Complaints
-from slanger.domain.apps import App
+from slanger.domain.apps import Apps
 from slanger.domain.webhooks import Occurrence
 from slanger.protocol.names import is_inbox, is_presence
 
@@ -34,9 +32,9 @@ class Occurrences:
     :ivar local: tells what this node decides by itself.
     """
 
-    def __init__(self, root: Root, clock: IReactorTime, apps: Sequence[App], complaints: Complaints) -> None:
+    def __init__(self, root: Root, clock: IReactorTime, apps: Apps, complaints: Complaints) -> None:
         self._root = root
-        self._apps = {app.key: app for app in apps if app.webhooks}
+        self._apps = apps
         self._complaints = complaints
         self._commands: Commands | None = None
         self._lease = ""
@@ -51,7 +49,7 @@ class Occurrences:
         """Acknowledge over a new link what was told before the cut, so that nobody tells it again."""
         told = tuple(self._told)
         if told:
-            await commands.run(CLAIM, *self._root.arguments, "", 0, msgspec.json.encode(told))
+            await commands.run(CLAIM, *self._root.arguments, "", 0, msgspec.json.encode(told), b"{}")
             del self._told[: len(told)]
 
     def resume(self, commands: Commands, lease: str) -> None:
@@ -69,22 +67,24 @@ class Occurrences:
 
     def wind_up(self) -> None:
         """Claim nothing more, and hold nothing back that this node has decided by itself."""
-        self._apps = {}
+        self._apps = Apps(())
         self.local.hurry()
 
     def stop(self) -> None:
         """Tell nothing more: what was claimed and not told is left to the other nodes."""
         self._commands = None
-        self._apps = {}
+        self._apps = Apps(())
         self.local.stop()
 
     def claim(self) -> None:
         """Claim what is due, and acknowledge what was told since the last time."""
-        if self._commands is None or self._claiming or not self._apps:
+        hooked = {app.key: True for app in self._apps if app.webhooks}
+        if self._commands is None or self._claiming or not hooked:
             return
         self._claiming = True
         told = tuple(self._told)
-        claiming = self._commands.run(CLAIM, *self._root.arguments, self._lease, CLAIMS, msgspec.json.encode(told))
+        arguments = self._lease, CLAIMS, msgspec.json.encode(told), msgspec.json.encode(hooked)
+        claiming = self._commands.run(CLAIM, *self._root.arguments, *arguments)
         claiming.addCallbacks(self._claimed, self._lost, callbackArgs=(self._lease, len(told)))
 
     def _claimed(self, claimed: list[bytes], lease: str, acknowledged: int) -> None:
@@ -101,11 +101,14 @@ class Occurrences:
     def _tell(self, text: bytes) -> None:
         try:
             key, name, channel, user_id = _occurrence.decode(text)
-            app = self._apps[key]
-        except (ValueError, KeyError) as fault:
-            self._complaints.count("bad message", f"an occurrence that no app here is told of: {fault}")
+        except ValueError as fault:
+            self._complaints.count("bad message", f"an occurrence that cannot be read: {fault}")
             return
-        self.local.node.happened(app, _make(name, channel, user_id))
+        app = self._apps.with_key(key)
+        if app is None:
+            self._complaints.count("stray occurrence", f"{name} of app {key!r}, which no node has told it of in time")
+        else:
+            self.local.node.happened(app, _make(name, channel, user_id))
 
     def _lost(self, _: Failure) -> None:
         self._claiming = False

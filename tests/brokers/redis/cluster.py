@@ -18,6 +18,7 @@ from slanger.brokers.redis.broker import RedisBroker
 from slanger.brokers.redis.endpoints import redis_endpoint
 from slanger.brokers.redis.root import Root
 from slanger.complaints import Complaints
+from slanger.domain.apps import Apps
 from slanger.domain.cache import EventCache
 from slanger.tallies import Tallies
 from tests.brokers.contract import TTL, told_app
@@ -54,8 +55,8 @@ class RedisTestCase(TestCase):
         """Leave the cluster."""
         return gatherResults([broker.stopService() for broker in self.brokers])
 
-    def make_broker(self) -> RedisBroker:
-        """Make one more broker of the cluster."""
+    def make_broker(self, apps: Apps | None = None) -> RedisBroker:
+        """Make one more broker of the cluster; by default it serves two apps."""
         address = read_redis_url("-r", self.redis.url)
         assert address is not None
         clock: Any = reactor
@@ -64,9 +65,8 @@ class RedisTestCase(TestCase):
             endpoint=redis_endpoint(address, reactor),
             root=Root(self.prefix, 0, f"{next(_numbers):x}", self.replay_events),
             clock=clock,
-            apps=[told_app(), told_app("another-key")],
+            apps=apps or Apps([told_app(), told_app("another-key")]),
             cache=EventCache(TTL, 10_000),
-            cache_ttl=TTL,
             lease=LEASE,
             buffer_bytes=10_000_000,
             complaints=Complaints(clock, Tallies()),
@@ -74,9 +74,9 @@ class RedisTestCase(TestCase):
         self.brokers.append(broker)
         return broker
 
-    async def joined(self) -> tuple[RedisBroker, Node]:
+    async def joined(self, apps: Apps | None = None) -> tuple[RedisBroker, Node]:
         """Make one more node, and let it join."""
-        broker, node = self.make_broker(), Node()
+        broker, node = self.make_broker(apps), Node()
         broker.attach(node)
         broker.startService()
         await self.until(lambda: broker.cut_off_since() is None)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.logger import capturedLogs, formatEvent
 
 from slanger.brokers.redis.broker import RedisBroker
+from slanger.domain.apps import Apps
 from slanger.domain.channels import Counts
 from slanger.protocol import codec
+from tests.brokers.contract import told_app
 from tests.brokers.redis.cluster import LEASE, RedisTestCase
 from tests.builders import make_member
 
@@ -315,3 +318,71 @@ class Keys(NodesTestCase):
         for name in names:
             if not re.fullmatch(bounded, name):
                 self.assertGreater(self.redis.admin.ttl(f"{self.prefix}:0:{name}"), 0, name)
+
+
+class OtherApps(RedisTestCase):
+    """Reload: nodes whose apps are not the same, as some were told of new settings and others not yet."""
+
+    def due(self, *parts: str, age: float = 0.0) -> None:
+        """Have an app be told of something, since so many seconds."""
+        seconds, micro = self.redis.admin.time()
+        when = (seconds - age) * 1000 + micro / 1000
+        self.redis.admin.zadd(f"{self.prefix}:0:due", {json.dumps(parts, separators=(",", ":")): when})
+
+    async def test_left_to_others(self) -> None:
+        """Webhooks: what an app is to be told that this node does not know is left to one that does."""
+        self.due("new-key", "channel_vacated", NEWS, "")
+        self.due(self.app.key, "channel_vacated", NEWS, "")
+        _, old = await self.joined()
+        await self.until(lambda: old.occurrences)
+        await self.let_pass(LEASE)
+        self.assertEqual(len(old.occurrences), 1)
+        _, new = await self.joined(Apps([told_app("new-key")]))
+        await self.until(lambda: new.occurrences)
+        self.assertEqual((len(old.occurrences), len(new.occurrences)), (1, 1))
+        self.assertEqual(self.redis.admin.zcard(f"{self.prefix}:0:due"), 0)
+
+    async def test_many_of_others(self) -> None:
+        """Webhooks: what is left to others keeps nobody from being told; what nobody tells does not stay for ever."""
+        for number in range(150):
+            self.due("new-key", "channel_vacated", str(number), "", age=5)
+        self.due(self.app.key, "channel_vacated", NEWS, "")
+        broker, node = await self.joined()
+        await self.until(lambda: node.occurrences)
+        self.due("new-key", "channel_vacated", "stale", "", age=61)
+        self.redis.admin.zadd(f"{self.prefix}:0:due", {"nonsense": 1, "7": 1, "[]": 1, "{}": 1, "[7]": 1})
+        await self.until(lambda: self.redis.admin.zcard(f"{self.prefix}:0:due") == 150)
+        self.assertEqual(len(node.occurrences), 1)
+        await self.until(lambda: broker.complaints.counted == {"stray occurrence": 1, "bad message": 5})
+
+    async def test_serve(self) -> None:
+        """Reload: a node hears what concerns an app that came, and no more what concerns one that went."""
+        apps = Apps([told_app()])
+        (one, node_one), (two, _) = await self.joined(apps), await self.joined()
+        new = told_app("another-key")
+        two.terminate(new, "ann")
+        two.terminate(self.app, "bob")
+        await self.until(lambda: node_one.terminated == [(self.app.key, "bob")])
+        changes = apps.swap([told_app("another-key")])
+        one.serve(changes.added, changes.removed)
+        await self.let_pass(0.1)
+        two.terminate(new, "cid")
+        await self.until(lambda: node_one.terminated[1:] == [(new.key, "cid")])
+        await self.until(lambda: len(one._interest) == 1)  # after a while, in case the app comes back
+        two.terminate(self.app, "dan")
+        two.terminate(new, "eve")
+        await self.until(lambda: node_one.terminated[2:] == [(new.key, "eve")])
+
+    async def test_larger(self) -> None:
+        """Reload: with larger limits larger messages of other nodes are taken."""
+        apps = Apps([told_app()])
+        (one, node_one), (two, _) = await self.joined(apps), await self.joined(Apps([told_app()]))
+        self.subscribe(one, node_one, NEWS)
+        await self.let_pass(0.1)
+        text = codec.event(NEWS, "large", "x" * 200_000)
+        two.publish(self.app, NEWS, text, None)
+        await self.until(lambda: one.complaints.counted == {"bad message": 1})
+        apps.swap([replace(told_app(), event_data_bytes=200_000)])
+        one.serve((), ())
+        two.publish(self.app, NEWS, text, None)
+        await self.until(lambda: node_one.delivered)
