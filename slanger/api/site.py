@@ -23,6 +23,7 @@ from slanger.api.health import Health, Ready
 from slanger.api.metrics import Metrics
 from slanger.api.users import ChannelUsers, TerminateConnections
 from slanger.deadlines import Deadlines
+from slanger.descriptors import first_kept, is_beyond
 from slanger.domain.limits import Limits
 from slanger.domain.origins import is_allowed
 from slanger.protocol.names import REQUEST_BODY_BYTES
@@ -153,7 +154,10 @@ class ApiChannel(HTTPChannel):
     _arriving = False
 
     def connectionMade(self) -> None:
-        """Take the limits of the site."""
+        """Take the limits of the site; where descriptors run short, hang up."""
+        if is_beyond(self.transport, self.site.descriptors):
+            self.site.tallies.connections_refused["", "descriptors"] += 1
+            cast(ITCPTransport, self.transport).abortConnection()
         self.totalHeadersSize = self.MAX_LENGTH = self.site.limits.header_bytes
         super().connectionMade()
 
@@ -249,6 +253,7 @@ class ApiSite(Site):
         self.root = Root(api)
         self.cors_origins = api.cors_origins
         self.tallies = api.tallies
+        self.descriptors = first_kept(1)
         self.complain = api.complain
         self.arrivals: Deadlines[ApiChannel] = Deadlines(reactor, api.limits.request_timeout, ApiChannel.too_slow)
         super().__init__(self.root, requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)

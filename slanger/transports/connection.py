@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from slanger.complaints import Complaints
 from slanger.deadlines import Deadlines
+from slanger.descriptors import is_beyond
 from slanger.domain.limits import BURST_SECONDS, Limits
 from slanger.interfaces import IConnected, ISubscribers, IWire
 from slanger.protocol import codec
@@ -84,6 +85,8 @@ class Home(Protocol):
     complaints: Complaints
     cut: Tally
     nobody: Nobody
+    refused: Tally
+    descriptors: int
 
     def seconds(self) -> float:
         """Tell the time."""
@@ -157,7 +160,11 @@ class WebSocketConnection(TwistedProtocol):
     # From Twisted
 
     def connectionMade(self) -> None:
-        """Wait for the opening handshake, but not for ever."""
+        """Wait for the opening handshake, but not for ever; where descriptors run short, not at all."""
+        if is_beyond(self.transport, self.home.descriptors):
+            self.home.refused["", "descriptors"] += 1
+            self.transport.abortConnection()
+            return
         with suppress(AttributeError, OSError):  # a UNIX socket
             self.transport.setTcpNoDelay(True)
         self.home.handshakes.begin(self)

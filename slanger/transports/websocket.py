@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from slanger.complaints import Complaints
 from slanger.deadlines import Deadlines
+from slanger.descriptors import first_kept
 from slanger.domain.limits import Limits
 from slanger.interfaces import ISubscribers
 from slanger.proxies import HEADER, NOBODY, Proxies, address_of
@@ -173,6 +174,8 @@ class WebSocketFactory(WebSocketServerFactory):
     :param tallies: count what comes and goes.
     :param proxies: who is believed about the addresses of clients.
     :ivar cut: counts connections that are closed for what their clients do.
+    :ivar refused: counts those that are not let in.
+    :ivar descriptors: the number of the first one that is kept free.
     """
 
     protocol: type[LongWay] = LongWay  # type: ignore[assignment]
@@ -193,6 +196,8 @@ class WebSocketFactory(WebSocketServerFactory):
         self.subscribers = subscribers
         self.proxies = proxies
         self.cut = tallies.connections_cut
+        self.refused = tallies.connections_refused
+        self.descriptors = first_kept(2)
         self.complaints = complaints
         self.seconds = reactor.seconds
         self.turn = Turn(reactor, limits, tallies)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -99,6 +100,18 @@ class RefusalTests(ProcessTestCase):
             }
             self.assertEqual(statuses, {200, 429})
 
+    def test_descriptors(self) -> None:
+        """Descriptors: clients cannot take the last ones; apps still publish, and nothing is in the log."""
+        with Narrow() as server:
+            for _ in range(400):
+                with contextlib.suppress(ConnectionError):
+                    self.enterContext(socket.create_connection(("127.0.0.1", server.websocket_port), PATIENCE))
+            body = json.dumps({"name": "n", "channel": "c", "data": "1"}).encode()
+            self.assertEqual(ask("POST", "/apps/3/events", body, "127.0.0.1", server.api_port)[0], 200)
+            taken = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+            self.assertTrue(150 < taken <= 300 - 300 // 8, taken)
+            self.assertNotIn("accept", server.log)
+
     def test_memory(self) -> None:
         """Memory guard: above its limit a node is degraded, lets nobody in, and serves those who are there."""
         with Server("--memory-bytes=1000000") as server:
@@ -192,6 +205,14 @@ class SlowReaderTests(ProcessTestCase):
             self.assertLess(most - before, BOUND)
             self.assertLessEqual(server.log.count("slow_reader"), 3)
             self.assertNotIn("Traceback", server.log)
+
+
+class Narrow(Server):
+    """A server that may have few descriptors."""
+
+    def __init__(self) -> None:
+        super().__init__("--handshake-timeout=60")
+        self._command = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", *self._command]
 
 
 def never_reading(port: int) -> socket.socket:
