@@ -13,7 +13,7 @@ from slanger.brokers.redis.broker import RedisBroker
 from slanger.domain.channels import Counts
 from slanger.protocol import codec
 from tests.brokers.redis.cluster import LEASE, RedisTestCase
-from tests.builders import make_member
+from tests.builders import make_member, read_data
 
 NEWS, ROOM = "news", "presence-room"
 
@@ -158,7 +158,7 @@ class Rosters(NodesTestCase):
 
     async def enter(self, broker: RedisBroker, user_id: str, socket_id: str) -> list[str]:
         """Let a connection in; give the roster it is told."""
-        roster = json.loads(await broker.enter(self.app, ROOM, make_member(user_id), socket_id))
+        roster = read_data(await broker.enter(self.app, ROOM, make_member(user_id), socket_id))
         return sorted(roster["presence"]["ids"])
 
     async def test_same_user(self) -> None:
