@@ -27,6 +27,7 @@ from slanger.domain.cache import EventCache
 from slanger.faults import StartupFault
 from slanger.protocol.names import REQUEST_BODY_BYTES
 from slanger.services.counts import SubscriptionCounts
+from slanger.services.garbage import Garbage
 from slanger.services.listening import Listening
 from slanger.services.liveness import Liveness
 from slanger.services.memory import Memory
@@ -34,6 +35,7 @@ from slanger.services.node import Node
 from slanger.services.posting import Poster
 from slanger.services.registry import ChannelRegistry
 from slanger.services.subscribers import Subscribers
+from slanger.services.turns import ShortTurns
 from slanger.services.users import Users
 from slanger.services.webhooks import Webhooks
 from slanger.settings import (
@@ -223,12 +225,13 @@ def assemble(settings: Settings, reactor: IReactorTime, random_below: Callable[[
     body_bytes = max(REQUEST_BODY_BYTES, *(app.body_bytes for app in settings.apps))
     rest = LeanSite(Api(apps, registry, users, reactor, body_bytes, broker.cut_off_since), reactor, writer)
     node = MultiService()
-    memory = Memory(reactor, lambda: len(registry) + len(subscribers))
+    memory = Memory(reactor, lambda: len(registry) + len(subscribers), Garbage())
     ports = _ports(settings, reactor, websockets, rest)
     if IService.providedBy(broker):
         broker.setServiceParent(node)
     first = Tether(reactor) if TETHERED in os.environ else Greeting(settings)
-    for service in (first, webhooks, counts, registry, users, liveness, subscribers, memory, *ports):
+    turns = ShortTurns(reactor)
+    for service in (first, turns, webhooks, counts, registry, users, liveness, subscribers, memory, *ports):
         service.setServiceParent(node)
     return node
 

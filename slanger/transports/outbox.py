@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime, ITransport
@@ -16,32 +17,41 @@ BACKLOG_BYTES = 1024 * 1024
 """Bytes that may wait for one slow reader, beyond what the kernel and the transport hold."""
 
 
+SENDS = 1000
+"""Connections that are sent something in one turn. The others wait for the next, so that turns stay short."""
+
+
 class Turn:
     """The outboxes that were given something in this reactor turn.
 
-    :param clock: its next turn sends all of it.
+    :param clock: its next turns send all of it.
     """
 
-    __slots__ = ("_clock", "_outboxes")
+    __slots__ = ("_clock", "_ending", "_outboxes")
     _log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._outboxes: list[Outbox] = []
+        self._outboxes: deque[Outbox] = deque()
+        self._ending = False
 
     def add(self, outbox: Outbox) -> None:
         """Flush this outbox when the turn is over."""
-        if not self._outboxes:
-            self._clock.callLater(0, self._end)
         self._outboxes.append(outbox)
+        if not self._ending:
+            self._ending = True
+            self._clock.callLater(0, self._end)
 
     def _end(self) -> None:
-        outboxes, self._outboxes = self._outboxes, []
-        for outbox in outboxes:
+        outboxes = self._outboxes
+        for _ in range(min(len(outboxes), SENDS)):
             try:
-                outbox.flush()
+                outboxes.popleft().flush()
             except Exception:
                 self._log.failure("sending to a connection failed")
+        self._ending = bool(outboxes)
+        if outboxes:
+            self._clock.callLater(0, self._end)
 
 
 class Owner(Protocol):
