@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import socket
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import Any
@@ -12,9 +14,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import Clock
 from twisted.internet.tcp import Connection, Server
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.frames import Frame, Opcode
 from zope.interface import implementer
@@ -175,6 +179,7 @@ class ShortWrites(SynchronousTestCase):
     transport: Callable[..., Any] = Accepted
     write = staticmethod(write_directly)
     way: Way = OPENING
+    circular = False
 
     def begin(self, moods: Sequence[int]) -> None:
         """Connect clients, whose sockets have these moods in turns, and are well-meaning once those are over."""
@@ -273,6 +278,21 @@ class ShortWrites(SynchronousTestCase):
         self.peers[0].read()
         self.assertEqual(len(self.peers[0].heard()), 1 + 2 + 9)
 
+    def test_freed(self) -> None:
+        """Bounded: a connection that is lost is freed at once; only Autobahn leaves a circle, which is collected."""
+        self.begin([])
+        self.take(("join", "news", 0, 0))
+        self.turn()
+        peer = self.peers.pop(0)
+        parts = [weakref.ref(peer.protocol), weakref.ref(peer.transport)]
+        gc.disable()
+        self.addCleanup(gc.enable)
+        peer.transport.connectionLost(Failure(ConnectionDone()))
+        del peer
+        if self.circular:
+            gc.collect()
+        self.assertEqual([each() for each in parts], [None, None])
+
 
 class OrdinaryShortWrites(ShortWrites):
     """The same by way of the transport."""
@@ -285,3 +305,4 @@ class LongWayShortWrites(ShortWrites):
     """The same where Autobahn reads what clients say."""
 
     way = LONG_FROM_THE_HANDSHAKE
+    circular = True
