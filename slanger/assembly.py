@@ -28,6 +28,7 @@ from slanger.services.access import AccessLog
 from slanger.services.admission import Admission
 from slanger.services.counts import SubscriptionCounts
 from slanger.services.drain import LONGEST, Draining
+from slanger.services.garbage import Garbage
 from slanger.services.liveness import Liveness
 from slanger.services.memory import Memory
 from slanger.services.metrics import Figure, Metrics, counted, exposition, looked_up
@@ -37,6 +38,7 @@ from slanger.services.readiness import Readiness
 from slanger.services.registry import ChannelRegistry
 from slanger.services.strain import LITTLE_MEMORY, Strain
 from slanger.services.subscribers import Subscribers
+from slanger.services.turns import ShortTurns
 from slanger.services.users import Users
 from slanger.services.vitals import Vitals
 from slanger.services.webhooks import WEBHOOKS_NEARLY_FULL, Webhooks
@@ -97,7 +99,7 @@ def assemble(
         access_log=access_log,
     )
     websockets = WebSocketFactory(subscribers, reactor, limits, tallies, complaints, settings.trusted_proxies)
-    memory = Memory(reactor, lambda: len(registry) + len(subscribers))
+    memory = Memory(reactor, lambda: len(registry) + len(subscribers), Garbage())
     watched = {("webhooks", WEBHOOKS_NEARLY_FULL): webhooks.nearly_full, ("memory", LITTLE_MEMORY): strain.__bool__}
     vitals = Vitals(reactor, tallies.event_loop_lag_seconds, watched)
     linked = broker.link() is not None
@@ -156,7 +158,8 @@ def assemble(
     for each in (broker, renewal):
         if IService.providedBy(each):
             each.setServiceParent(node)
-    services = (vitals, webhooks, counts, registry, users, liveness, subscribers, memory, strain, notify, reload)
+    turns = ShortTurns(reactor)
+    services = (turns, vitals, webhooks, counts, registry, users, liveness, subscribers, memory, strain, notify, reload)
     for service in services:
         service.setServiceParent(node)
     for port, for_requests in ports.all:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec import Raw
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -72,7 +73,7 @@ class ISubscriber(Interface):
     def close(code: Code, reason: str) -> None:
         """Say why, in `pusher:error`, and end the connection."""
 
-    def joined(channel: str, data: str) -> None:
+    def joined(channel: str, data: str | Raw) -> None:
         """Learn that it is on a channel from now on; `data` is the roster on a presence channel."""
 
     def refused(refusal: SubscriptionRefused) -> None:
@@ -222,12 +223,12 @@ class IBroker(Interface):
     def publish(app: App, channel: str, message: Message, exclude: str | None) -> None:
         """Send an event to the other nodes; this node's subscribers have it already."""
 
-    def enter(app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
+    def enter(app: App, channel: str, member: Member, socket_id: str) -> Deferred[Raw]:
         """Let a connection keep a user present.
 
         Where it is the user's first, `INode.member_added` is called on each node before this fires.
 
-        :return: the roster, ready to be sent, the user included. It fails with `SubscriptionRefused` where the
+        :return: the roster, encoded, ready to be sent, the user included. It fails with `SubscriptionRefused` where the
             channel is full.
         """
 

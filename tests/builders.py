@@ -114,6 +114,12 @@ def read(message: Message) -> Json:
     return said
 
 
+def read_data(data: str | Raw) -> Json:
+    """Read the `data` of a message, encoded or not, as a client does."""
+    said: Json = json.loads(data if isinstance(data, str) else json.loads(bytes(data)))
+    return said
+
+
 def read_all(messages: Iterable[Message]) -> list[Json]:
     """Read messages as a client does."""
     return [read(message) for message in messages]
@@ -182,9 +188,9 @@ class Listener:
         """Keep the code of a close."""
         self.closes.append(code.number)
 
-    def joined(self, channel: str, data: str) -> None:
+    def joined(self, channel: str, data: str | Raw) -> None:
         """Keep a success."""
-        self.story.append(("joined", channel, data))
+        self.story.append(("joined", channel, data if isinstance(data, str) else json.loads(bytes(data))))
 
     def refused(self, refusal: SubscriptionRefused) -> None:
         """Keep a refusal."""
@@ -263,9 +269,9 @@ class SlowBroker(Alone):
         super().__init__(clock, cache)
         self._asked: deque[Callable[[], object]] = deque()
 
-    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
+    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[Raw]:
         """Let a connection keep a user present, later."""
-        answer: Deferred[str] = Deferred()
+        answer: Deferred[Raw] = Deferred()
         self._asked.append(lambda: Alone.enter(self, app, channel, member, socket_id).chainDeferred(answer))
         return answer
 

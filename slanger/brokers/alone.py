@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import Raw
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
@@ -16,7 +17,6 @@ from slanger.domain.channels import Counts
 from slanger.domain.presence import Roster
 from slanger.domain.webhooks import Occurrence
 from slanger.interfaces import IBroker, INode, Link
-from slanger.protocol import codec
 from slanger.protocol.errors import SubscriptionRefused
 from slanger.protocol.messages import Member, Message
 from slanger.protocol.names import is_inbox, is_presence
@@ -69,7 +69,7 @@ class Alone:
     def publish(self, app: App, channel: str, message: Message, exclude: str | None) -> None:
         """Nobody else listens."""
 
-    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
+    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[Raw]:
         """Let a connection keep a user present."""
         roster = self._rosters.setdefault((app.key, channel), Roster())
         if member.user_id not in roster and len(roster) >= app.presence_members:
@@ -80,7 +80,7 @@ class Alone:
         if roster.enter(member, socket_id):
             self._node.member_added(app, channel, member)
             self._occurrences.began(app, Occurrence(name="member_added", channel=channel, user_id=member.user_id))
-        return succeed(codec.roster(roster))
+        return succeed(roster.data())
 
     def leave(self, app: App, channel: str, user_id: str, socket_id: str) -> None:
         """Let go of a user; an empty roster is forgotten."""

@@ -9,16 +9,53 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Raw
+
+from slanger.protocol.codec import RosterText
 from slanger.protocol.messages import Member
 
 
-class Roster:
-    """The users on one channel, in the order they came, each with what holds him there."""
+class Present:
+    """Users in the order they came, and what a joiner is told of them."""
 
-    __slots__ = ("_holders", "_members")
+    __slots__ = ("_members", "_text")
 
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
+        self._text: RosterText | None = None
+
+    def data(self) -> Raw:
+        """Give what a joiner is told, ready to be sent. It is made anew only after somebody has gone."""
+        if self._text is None:
+            self._text = RosterText(self)
+        return self._text.data()
+
+    def _come(self, member: Member) -> None:
+        self._members[member.user_id] = member
+        if self._text is not None:
+            self._text.add(member)
+
+    def _go(self, user_id: str) -> bool:
+        self._text = None
+        return self._members.pop(user_id, None) is not None
+
+    def __contains__(self, user_id: str) -> bool:
+        return user_id in self._members
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members.values())
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
+class Roster(Present):
+    """The users on one channel, each with what holds him there."""
+
+    __slots__ = ("_holders",)
+
+    def __init__(self) -> None:
+        super().__init__()
         self._holders: dict[str, set[str]] = {}
 
     def enter(self, member: Member, holder: str) -> bool:
@@ -28,7 +65,7 @@ class Roster:
         """
         holders = self._holders.get(member.user_id)
         if holders is None:
-            self._members[member.user_id] = member
+            self._come(member)
             self._holders[member.user_id] = {holder}
             return True
         holders.add(holder)
@@ -42,20 +79,11 @@ class Roster:
         holders.remove(holder)
         if holders:
             return False
-        del self._members[user_id], self._holders[user_id]
-        return True
-
-    def __contains__(self, user_id: str) -> bool:
-        return user_id in self._members
-
-    def __iter__(self) -> Iterator[Member]:
-        return iter(self._members.values())
-
-    def __len__(self) -> int:
-        return len(self._members)
+        del self._holders[user_id]
+        return self._go(user_id)
 
 
-class RosterCopy:
+class RosterCopy(Present):
     """A node's copy of a roster that the cluster decides, kept current by what is published of it.
 
     Each change has a position, and so has each picture of the whole; a change that the picture contains already is
@@ -64,11 +92,11 @@ class RosterCopy:
     :ivar known: whether there was a picture.
     """
 
-    __slots__ = ("_changes", "_members", "_position", "_shared", "known")
+    __slots__ = ("_changes", "_position", "_shared", "known")
 
     def __init__(self) -> None:
+        super().__init__()
         self.known = False
-        self._members: dict[str, Member] = {}
         self._shared: set[str] = set()
         self._position = 0
         self._changes: list[tuple[int, str, int, Member | None]] | None = None
@@ -118,6 +146,7 @@ class RosterCopy:
         :param shared: who is held by several nodes.
         """
         old, self._members = self._members, {member.user_id: member for member in members}
+        self._text = None
         self._shared = set(shared)
         self._position = position
         for later, *change in self._changes or ():
@@ -131,23 +160,14 @@ class RosterCopy:
             return [], []
         return [new[each] for each in new if each not in old], [each for each in old if each not in new]
 
-    def __contains__(self, user_id: str) -> bool:
-        return user_id in self._members
-
-    def __iter__(self) -> Iterator[Member]:
-        return iter(self._members.values())
-
-    def __len__(self) -> int:
-        return len(self._members)
-
     def _apply(self, user_id: str, nodes: int, member: Member | None) -> bool:
         if nodes > 1:
             self._shared.add(user_id)
         else:
             self._shared.discard(user_id)
         if nodes == 0:
-            return self._members.pop(user_id, None) is not None
+            return self._go(user_id)
         if member is None or user_id in self._members:
             return False
-        self._members[user_id] = member
+        self._come(member)
         return True

@@ -35,8 +35,6 @@ from slanger.protocol.messages import (
     MemberAdded,
     MemberRemoved,
     Message,
-    Presence,
-    RosterData,
     SignedIn,
     SignIn,
     Subscribe,
@@ -190,8 +188,8 @@ def error(message: str, code: Code | None = None) -> Message:
     return _say(ErrorEvent(data=Fault(code.number if code else None, message)))
 
 
-def subscription_succeeded(channel: str, data: str = NOTHING) -> Message:
-    """Say that a subscription stands; `data` is the roster on a presence channel."""
+def subscription_succeeded(channel: str, data: str | Raw = NOTHING) -> Message:
+    """Say that a subscription stands; `data` is the roster on a presence channel, see `RosterText`."""
     return _say(Event(event=SUBSCRIPTION_SUCCEEDED, channel=channel, data=data))
 
 
@@ -229,10 +227,38 @@ def watchlist(online: Sequence[str] = (), offline: Sequence[str] = ()) -> Messag
     return _say(Event(event=WATCHLIST_EVENTS, data=_data(WatchlistData([g for g in groups if g.user_ids]))))
 
 
-def roster(members: Iterable[Member]) -> str:
-    """Build the `data` that tells a joiner who is present, the joiner included."""
-    hash_ = {member.user_id: member.user_info for member in members}
-    return _data(RosterData(Presence(len(hash_), list(hash_), hash_)))
+class RosterText:
+    """The `data` that tells a joiner who is present, the joiner included: kept ready to be sent.
+
+    To add a user costs what his entry costs, however many are there. `ids` and `hash` are kept as they stand in the
+    message: as JSON inside of a JSON string.
+
+    :param members: each user once.
+    """
+
+    __slots__ = ("_count", "_hash", "_ids")
+
+    def __init__(self, members: Iterable[Member] = ()) -> None:
+        self._count = 0
+        self._ids = bytearray()
+        self._hash = bytearray()
+        for member in members:
+            self.add(member)
+
+    def add(self, member: Member) -> None:
+        """Add a user who is not there yet."""
+        if self._count:
+            self._ids += b","
+            self._hash += b","
+        user_id = _encode(member.user_id)
+        info = b"null" if member.user_info is None else bytes(member.user_info)
+        self._ids += _inside_string(user_id)
+        self._hash += _inside_string(b"%b:%b" % (user_id, info))
+        self._count += 1
+
+    def data(self) -> Raw:
+        """Give the whole, encoded."""
+        return Raw(_ROSTER % (self._count, self._ids, self._hash))
 
 
 def member_added(channel: str, member: Member) -> Message:
@@ -248,6 +274,14 @@ def member_removed(channel: str, user_id: str) -> Message:
 
 def _say(message: Event | ErrorEvent) -> Message:
     return Message(message, _encode)
+
+
+def _inside_string(text: bytes) -> bytes:
+    """Encode JSON once more, as part of a string."""
+    return _encode(text.decode())[1:-1]
+
+
+_ROSTER = rb'"{\"presence\":{\"count\":%d,\"ids\":[%b],\"hash\":{%b}}}"'
 
 
 def _data(value: msgspec.Struct) -> str:

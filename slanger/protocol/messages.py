@@ -6,7 +6,7 @@ for `auth`); what the server says is exact: `data` is always a string, except in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -99,11 +99,14 @@ class Member(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """A message to a client; members left unset are left out."""
+    """A message to a client; members left unset are left out.
+
+    :param data: a text, or a string that is encoded already.
+    """
 
     event: str
     channel: str | UnsetType = UNSET
-    data: str = NOTHING
+    data: str | Raw = NOTHING
     user_id: str | UnsetType = UNSET
 
 
@@ -134,20 +137,6 @@ class SubscriptionFault(Struct, frozen=True):
     type: str
     error: str
     status: int
-
-
-class Presence(Struct, frozen=True):
-    """The roster a joiner is given; `hash` has one entry for each of `ids`."""
-
-    count: int
-    ids: list[str]
-    hash: Mapping[str, Raw | None]
-
-
-class RosterData(Struct, frozen=True):
-    """`data` of a presence channel's `subscription_succeeded`."""
-
-    presence: Presence
 
 
 class MemberAdded(Struct, frozen=True):

@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from slanger.protocol import codec, names, signing
 from slanger.protocol.effects import Effect, Join, Leave, Refuse, Say, SignInUser, SignOutUser, Whisper
@@ -111,7 +111,7 @@ class Session:
         except MessageRefused as refusal:
             return (_refuse(refusal, "user"),)
 
-    def joined(self, channel: str, data: str = NOTHING) -> Iterable[Effect]:
+    def joined(self, channel: str, data: str | Raw = NOTHING) -> Iterable[Effect]:
         """Hear that a `Join` was carried out; `data` is the roster on a presence channel."""
         return self._table["joined"][self.standing(channel)](self, _Outcome(channel, data=data), 0.0)
 
@@ -354,7 +354,7 @@ class _Outcome(Struct, frozen=True):
     """What came of a `Join`."""
 
     channel: str
-    data: str = NOTHING
+    data: str | Raw = NOTHING
     refusal: SubscriptionRefused | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec import Raw
 from msgspec.structs import replace
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -180,7 +181,8 @@ class ChannelRegistry(Service):
     async def _ask_and_admit(
         self, subscriber: ISubscriber, channel: str, member: Member | None, ticket: _Ticket
     ) -> None:
-        app, data = subscriber.app, NOTHING
+        app = subscriber.app
+        data: str | Raw = NOTHING
         if member is not None:
             data = await self._broker.enter(app, channel, member, subscriber.socket_id)
         cached = None
@@ -231,7 +233,7 @@ class ChannelRegistry(Service):
         else:
             subscriber.send(codec.event(channel, cached.event, cached.data))
 
-    def _admit(self, subscriber: ISubscriber, channel: str, data: str) -> None:
+    def _admit(self, subscriber: ISubscriber, channel: str, data: str | Raw) -> None:
         """Add the subscriber and tell it so in one step: nothing is published in between."""
         app = subscriber.app
         first = self._channels[app.key].add(channel, subscriber.socket_id, subscriber)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
@@ -79,7 +79,7 @@ class Subscriber:
         """Take one message of the client."""
         self._perform(self._session.receive(text, self._home.clock.seconds()))
 
-    def joined(self, channel: str, data: str) -> None:
+    def joined(self, channel: str, data: str | Raw) -> None:
         """Learn that it is on a channel from now on."""
         self._perform(self._session.joined(channel, data))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -20,21 +20,26 @@ RELIEF = 0.9
 """Part of the total backlog that is left when the worst readers are closed, so that it need not be done each time."""
 
 
+SENDS = 1000
+"""Connections that are sent something in one turn. The others wait for the next, so that turns stay short."""
+
+
 class Turn:
     """The outboxes that were given something in this reactor turn, and those whose readers are slow.
 
-    :param clock: its next turn sends all of it.
+    :param clock: its next turns send all of it.
     :param limits: of the backlogs, each and all; they may change.
     :param tallies: learn when that is done.
     :ivar backlog: bytes that wait for all slow readers together, with what their transports hold.
     """
 
-    __slots__ = ("_clock", "_outboxes", "backlog", "limits", "slow", "tallies")
+    __slots__ = ("_clock", "_ending", "_outboxes", "backlog", "limits", "slow", "tallies")
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, limits: Limits, tallies: Tallies) -> None:
         self._clock = clock
-        self._outboxes: list[Outbox] = []
+        self._outboxes: deque[Outbox] = deque()
+        self._ending = False
         self.limits = limits
         self.tallies = tallies
         self.backlog = 0
@@ -42,9 +47,10 @@ class Turn:
 
     def add(self, outbox: Outbox) -> None:
         """Flush this outbox when the turn is over."""
-        if not self._outboxes:
-            self._clock.callLater(0, self._end)
         self._outboxes.append(outbox)
+        if not self._ending:
+            self._ending = True
+            self._clock.callLater(0, self._end)
 
     def backlogs(self) -> Mapping[str, int]:
         """Count the bytes that wait for slow readers, by the apps' labels."""
@@ -54,13 +60,17 @@ class Turn:
         return backlogs
 
     def _end(self) -> None:
-        outboxes, self._outboxes = self._outboxes, []
-        for outbox in outboxes:
+        outboxes = self._outboxes
+        for _ in range(min(len(outboxes), SENDS)):
             try:
-                outbox.flush()
+                outboxes.popleft().flush()
             except Exception:
                 self._log.failure("sending to a connection failed")
-        self.tallies.sent()
+        self._ending = bool(outboxes)
+        if outboxes:
+            self._clock.callLater(0, self._end)
+        else:
+            self.tallies.sent()
         if self.backlog > self.limits.total_backlog_bytes:
             self._relieve()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
 
+from msgspec import Raw
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
@@ -130,7 +131,7 @@ class Listener:
         """Keep the code of a close."""
         self.closes.append(code.number)
 
-    def joined(self, channel: str, data: str) -> None:
+    def joined(self, channel: str, data: str | Raw) -> None:
         """Nothing to do."""
 
     def refused(self, refusal: SubscriptionRefused) -> None:

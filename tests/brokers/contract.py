@@ -6,10 +6,10 @@ node is looked at once `settle` says that all of it is known: so a broker may as
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import Raw
 from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
@@ -20,7 +20,7 @@ from slanger.interfaces import IBroker
 from slanger.protocol import codec
 from slanger.protocol.errors import SubscriptionRefused
 from slanger.protocol.names import GRACE
-from tests.builders import KEY, Json, Node, make_app, make_member
+from tests.builders import KEY, Json, Node, make_app, make_member, read_data
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase
@@ -69,7 +69,7 @@ class BrokerContract(TestCase):
 
     async def enter(self, user_id: str, socket_id: str, info: str | None = None, channel: str = ROOM) -> Json:
         """Let a connection in; give the presence object it is told."""
-        roster = json.loads(await self.broker.enter(self.app, channel, make_member(user_id, info), socket_id))
+        roster = read_data(await self.broker.enter(self.app, channel, make_member(user_id, info), socket_id))
         assert list(roster) == ["presence"]
         presence: Json = roster["presence"]
         return presence
@@ -146,7 +146,7 @@ class BrokerContract(TestCase):
     async def test_order(self) -> None:
         """Calls take effect in the order they were made, though nobody waits: enter, leave, enter."""
         await self.begin()
-        entering: list[Deferred[str]] = [self.broker.enter(self.app, ROOM, make_member("7"), "1.1")]
+        entering: list[Deferred[Raw]] = [self.broker.enter(self.app, ROOM, make_member("7"), "1.1")]
         self.broker.leave(self.app, ROOM, "7", "1.1")
         entering.append(self.broker.enter(self.app, ROOM, make_member("7"), "1.1"))
         for each in entering:

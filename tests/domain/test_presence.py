@@ -12,8 +12,9 @@ from msgspec import Raw
 from twisted.trial.unittest import SynchronousTestCase
 
 from slanger.domain.presence import Roster, RosterCopy
+from slanger.protocol.codec import RosterText
 from slanger.protocol.messages import Member
-from tests.builders import make_member
+from tests.builders import make_member, read_data
 from tests.strategies import PROPERTY
 
 USERS = st.sampled_from(["1", "2", "3"])
@@ -61,6 +62,39 @@ class RosterEdges(SynchronousTestCase):
         self.assertTrue(roster.leave("7", "1.1"))
 
 
+class RosterData(SynchronousTestCase):
+    """Presence: what a joiner is told."""
+
+    def test_added_to(self) -> None:
+        """Presence: who comes is added to what is told; who is there is not written again, however often."""
+        roster, written = Roster(), []
+
+        def note(text: RosterText, member: Member) -> None:
+            written.append(member.user_id)
+            add(text, member)
+
+        add = RosterText.add
+        self.patch(RosterText, "add", note)
+        for number in range(100):
+            roster.enter(make_member(str(number)), "1.1")
+            roster.enter(make_member(str(number)), "2.2")
+            self.assertEqual(read_data(roster.data())["presence"]["count"], number + 1)
+        self.assertEqual(written, [str(number) for number in range(100)])
+
+    def test_copy(self) -> None:
+        """Presence: a copy tells of who came and went, and of a new picture."""
+        copy, ann, bo, cy = RosterCopy(), make_member("1", '{"name":"Ann"}'), make_member("2"), make_member("3")
+        copy.come(ann)
+        told = [copy.data()]
+        copy.come(bo)
+        told.append(copy.data())
+        copy.go("1")
+        told.append(copy.data())
+        copy.picture(1, [cy, ann])
+        told.append(copy.data())
+        self.assertEqual(told, [RosterText(each).data() for each in ([ann], [ann, bo], [bo], [cy, ann])])
+
+
 class RosterTable(RuleBasedStateMachine):
     """A roster beside a dictionary of sets."""
 
@@ -87,6 +121,11 @@ class RosterTable(RuleBasedStateMachine):
         holders.discard(holder)
         if not holders and user_id in self.holders:
             del self.holders[user_id], self.members[user_id]
+
+    @rule()
+    def tell(self) -> None:
+        """What a joiner is told is right, whoever has come and gone since another was told."""
+        assert self.roster.data() == RosterText(self.members.values()).data()
 
     @invariant()
     def agrees(self) -> None:

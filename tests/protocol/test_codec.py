@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from slanger.protocol import codec
 from slanger.protocol.errors import APP_NOT_FOUND, MessageRefused, SubscriptionRefused
 from slanger.protocol.messages import ClientEvent, Frame, Member, Subscribe, Unsubscribe
-from tests.builders import Json, make_member, read, say
+from tests.builders import Json, make_member, read, read_data, say
 from tests.strategies import PROPERTY, hostile_texts, json_objects, json_values, texts
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -286,7 +286,7 @@ class ExactTexts(SynchronousTestCase):
 
     def test_presence_succeeded(self) -> None:
         """Success: the roster has count, ids as strings, and a hash entry for each, null without info."""
-        roster = codec.roster([make_member("1", '{"name":"Ann"}'), make_member("2")])
+        roster = codec.RosterText([make_member("1", '{"name":"Ann"}'), make_member("2")]).data()
         self.assertEqual(
             codec.subscription_succeeded("presence-room", roster).text,
             rb'{"event":"pusher_internal:subscription_succeeded","channel":"presence-room",'
@@ -407,5 +407,5 @@ class WritingAnything(SynchronousTestCase):
     def test_roster(self, users: dict[str, Any]) -> None:
         """Success: count, ids and hash agree, whatever ids and infos hold."""
         members = [make_member(user_id, None if info is None else json.dumps(info)) for user_id, info in users.items()]
-        presence = json.loads(codec.roster(members))["presence"]
+        presence = read_data(codec.RosterText(members).data())["presence"]
         self.assertEqual(presence, {"count": len(users), "ids": list(users), "hash": users})

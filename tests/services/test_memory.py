@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from slanger.services.memory import FEW, INTERVAL, Memory, trim
+from slanger.services.garbage import THRESHOLDS, Garbage
+from slanger.services.memory import FEW, INTERVAL, SWEEP_INTERVAL, Memory, trim
 
 
 class MemoryTest(SynchronousTestCase):
@@ -16,7 +20,8 @@ class MemoryTest(SynchronousTestCase):
         self.clock = Clock()
         self.count = 0
         self.trims = 0
-        self.memory = Memory(self.clock, lambda: self.count, self.trim)
+        self.garbage = NotedGarbage()
+        self.memory = Memory(self.clock, lambda: self.count, self.garbage, self.trim)
         self.memory.startService()
 
     def trim(self) -> None:
@@ -43,11 +48,93 @@ class MemoryTest(SynchronousTestCase):
         self.assertEqual(self.trims, 0)
 
     def test_stop(self) -> None:
-        """A service that stopped leaves no call waiting."""
+        """A service that stopped leaves no call waiting, and the collector as it was."""
         self.memory.stopService()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.garbage.done, ["begin", "end"])
+
+    def test_many_came(self) -> None:
+        """Each time many more have come the collector settles, also when as many had come before and gone."""
+        self.see(FEW, 2 * FEW, 2 * FEW + 1, 3 * FEW)
+        self.assertEqual(self.garbage.done, ["begin", "settle"])
+        self.see(4 * FEW, 0, FEW, 2 * FEW)
+        self.assertEqual(self.garbage.done, ["begin", "settle", "settle", "settle"])
+
+    def test_sweep(self) -> None:
+        """Once in an hour circles are looked for everywhere."""
+        for _ in range(int(2 * SWEEP_INTERVAL / INTERVAL)):
+            self.see(0)
+        self.assertEqual(self.garbage.done, ["begin", "sweep", "sweep"])
 
     def test_trim(self) -> None:
         """Trimming works here, and more than once."""
         trim()
         trim()
+
+
+class NotedGarbage(Garbage):
+    """A collector that only notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[str] = []
+
+    def begin(self) -> None:
+        """Note it."""
+        self.done.append("begin")
+
+    def settle(self) -> None:
+        """Note it."""
+        self.done.append("settle")
+
+    def sweep(self) -> None:
+        """Note it."""
+        self.done.append("sweep")
+
+    def end(self) -> None:
+        """Note it."""
+        self.done.append("end")
+
+
+class Circle:
+    """An object that refers to itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+class GarbageTests(SynchronousTestCase):
+    """Bounded: whatever the collector is spared, circles are found in the end."""
+
+    def setUp(self) -> None:
+        """Begin."""
+        self.garbage = Garbage()
+        self.garbage.begin()
+        self.addCleanup(self.garbage.end)
+
+    def test_frozen(self) -> None:
+        """What has settled is freed as ever when nobody refers to it; circles in it are found by a sweep."""
+        plain, circle = {Circle}, Circle()
+        freed = weakref.ref(plain), weakref.ref(circle)
+        self.garbage.settle()
+        del plain, circle
+        gc.collect()
+        self.assertEqual([each() is None for each in freed], [True, False])
+        self.garbage.sweep()
+        self.assertIsNone(freed[1]())
+
+    def test_young(self) -> None:
+        """A circle that is gone before the collector settles is found by it."""
+        circle = Circle()
+        freed = weakref.ref(circle)
+        del circle
+        self.garbage.settle()
+        self.assertIsNone(freed())
+
+    def test_end(self) -> None:
+        """In the end the collector is as it was."""
+        garbage, before = Garbage(), gc.get_threshold()
+        garbage.begin()
+        self.assertEqual(gc.get_threshold(), THRESHOLDS)
+        garbage.end()
+        self.assertEqual((gc.get_threshold(), gc.get_freeze_count()), (before, 0))

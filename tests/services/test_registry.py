@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, cast
 
+from msgspec import Raw
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.trial.unittest import SynchronousTestCase
@@ -316,7 +317,7 @@ class JoiningTakesTime(RegistryTestCase):
         self.registry.join(self.one, ROOM, ANN)
         self.registry.leave(self.one, ROOM, ANN)
         if not broker.inner.called:
-            broker.inner.callback(codec.roster([ANN]))
+            broker.inner.callback(codec.RosterText([ANN]).data())
         self.assertEqual(self.one.story, [])
         self.assertEqual(list(self.registry.channels(self.app)), [])
 
@@ -365,9 +366,9 @@ class ChainingBroker(Alone):
 
     def __init__(self, clock: IReactorTime, cache: EventCache) -> None:
         super().__init__(clock, cache)
-        self.inner: Deferred[str] = Deferred()
+        self.inner: Deferred[Raw] = Deferred()
 
-    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
+    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[Raw]:
         """Answer when `inner` fires."""
         return succeed(None).addCallback(lambda _: self.inner)
 
@@ -380,7 +381,7 @@ class FailingBroker(Alone):
         super().__init__(clock, cache)
         self._fault = fault
 
-    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
+    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[Raw]:
         """Fail."""
         return fail(self._fault)
 

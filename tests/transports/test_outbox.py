@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from slanger.protocol.names import UNLIMITED
 from slanger.tallies import Tallies
-from slanger.transports.outbox import Outbox, Turn
+from slanger.transports.outbox import SENDS, Outbox, Turn
 from tests.builders import LIMITS
 from tests.transports.client import Transport, WebSocketTestCase, close_of
 
@@ -53,6 +53,25 @@ class OutboxTests(SynchronousTestCase):
             outbox.put(b"a")
             outbox.put(b"b")
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+
+    def test_short_turns(self) -> None:
+        """Speed: one turn sends to so many; the others are next, before those that are given something meanwhile."""
+        transports = [Transport() for _ in range(2 * SENDS + 1)]
+        outboxes = [Outbox(each, self.turn, self) for each in transports]
+        for outbox in outboxes:
+            outbox.put(b"a")
+        sent = []
+        for _ in range(3):
+            self.clock.calls.pop(0).func()  # one turn; `advance` would go on until nothing is due
+            sent.append(sum(len(each.writes) for each in transports))
+            outboxes[0].put(b"b")
+            outboxes[-1].put(b"b")
+            self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.clock.advance(0)
+        self.assertEqual(sent, [SENDS, 2 * SENDS, 2 * SENDS + 2])
+        self.assertEqual(transports[0].writes, [b"a", b"bb", b"b"])
+        self.assertEqual(transports[-1].writes, [b"abb", b"b"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_paused(self) -> None:
         """Bounded: while the transport's buffer is full, frames wait, and leave in order when it is not."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -183,7 +184,7 @@ class RedisBroker(MultiService):
         """Send an event to the other nodes, now or when Redis is there again."""
         self._outbound.event(app.key, channel, message.text, exclude)
 
-    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
+    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[Raw]:
         """Let a connection keep a user present."""
         return self._presence.enter(app, channel, member, socket_id)
 

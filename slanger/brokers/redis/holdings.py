@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -54,7 +55,7 @@ class Held:
     member: Member
     sockets: set[str] = field(default_factory=set)
     settled: bool = False
-    waiting: list[Deferred[str]] = field(default_factory=list)
+    waiting: list[Deferred[Raw]] = field(default_factory=list)
     stated: bool = False
     told: bool = False
 

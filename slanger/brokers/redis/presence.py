@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -25,7 +26,6 @@ from slanger.complaints import Complaints
 from slanger.domain.apps import App
 from slanger.domain.presence import RosterCopy
 from slanger.interfaces import INode
-from slanger.protocol import codec
 from slanger.protocol.errors import SubscriptionRefused
 from slanger.protocol.messages import Member
 
@@ -62,7 +62,7 @@ class Presence:
 
     # What this node asks for
 
-    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[str]:
+    def enter(self, app: App, channel: str, member: Member, socket_id: str) -> Deferred[Raw]:
         """Let a connection keep a user present; see `IBroker.enter`."""
         users = self._holdings.users.setdefault((app.key, channel), {})
         held = users.get(member.user_id)
@@ -71,7 +71,7 @@ class Presence:
         if held is not None:
             held.sockets.add(socket_id)
             if held.settled:
-                return succeed(codec.roster(copy))
+                return succeed(copy.data())
             return self._waiting(held)
         if not self._holdings.stated and self._is_full(app, copy, member.user_id):
             self._drop_if_empty(app, channel)
@@ -222,7 +222,7 @@ class Presence:
         held.settled = True
         waiting, held.waiting = held.waiting, []
         for each in waiting:
-            each.callback(codec.roster(_copy(heard)))
+            each.callback(_copy(heard).data())
 
     def _settle_here(self, heard: Heard, held: Held) -> None:
         """Let a user in without asking: Redis is away."""
@@ -249,8 +249,8 @@ class Presence:
         for each in waiting:
             each.errback(_full(held.app, held.channel))
 
-    def _waiting(self, held: Held) -> Deferred[str]:
-        waiting: Deferred[str] = Deferred(held.waiting.remove)
+    def _waiting(self, held: Held) -> Deferred[Raw]:
+        waiting: Deferred[Raw] = Deferred(held.waiting.remove)
         held.waiting.append(waiting)
         return waiting
 

@@ -16,7 +16,7 @@ from slanger.domain.channels import Counts
 from slanger.protocol import codec
 from tests.brokers.contract import told_app
 from tests.brokers.redis.cluster import LEASE, RedisTestCase
-from tests.builders import make_member
+from tests.builders import make_member, read_data
 
 NEWS, ROOM = "news", "presence-room"
 
@@ -161,7 +161,7 @@ class Rosters(NodesTestCase):
 
     async def enter(self, broker: RedisBroker, user_id: str, socket_id: str) -> list[str]:
         """Let a connection in; give the roster it is told."""
-        roster = json.loads(await broker.enter(self.app, ROOM, make_member(user_id), socket_id))
+        roster = read_data(await broker.enter(self.app, ROOM, make_member(user_id), socket_id))
         return sorted(roster["presence"]["ids"])
 
     async def test_same_user(self) -> None:

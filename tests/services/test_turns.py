@@ -1,0 +1,91 @@
+"""Short turns."""
+
+from __future__ import annotations
+
+import select
+import socket
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.pollreactor import PollReactor
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from slanger.services.turns import EVENTS, ShortTurns
+
+
+class Counting(Protocol):
+    """A connection that counts what happens to it."""
+
+    factory: Counts
+
+    def connectionMade(self) -> None:
+        """Count it."""
+        self.factory.made += 1
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Count it."""
+        self.factory.lost += 1
+
+
+class Counts(Factory):
+    """What has happened to all."""
+
+    noisy = False
+    protocol = Counting  # type: ignore[assignment]
+    made = lost = 0
+
+
+class ShortTurnsTests(SynchronousTestCase):
+    """However many vanish at once, others get their turn."""
+
+    def setUp(self) -> None:
+        """Have a real reactor of one's own, that nobody runs."""
+        self.reactor = EPollReactor()
+        self.addCleanup(self.close)
+        self.turns = ShortTurns(self.reactor)
+
+    def close(self) -> None:
+        """Let go of it."""
+        for each in self.reactor.removeAll():
+            each.connectionLost(connectionDone)
+        self.reactor._poller.close()
+
+    def vanish(self, count: int) -> list[int]:
+        """Connect so many and let all vanish at once; tell how many were taken up in each turn, until none was left."""
+        counts = Counts()
+        port = self.reactor.listenTCP(0, counts, backlog=count, interface="127.0.0.1")
+        sockets = [socket.create_connection(("127.0.0.1", port.getHost().port)) for _ in range(count)]
+        while counts.made < count:
+            self.reactor.doIteration(0)
+        for each in sockets:
+            each.close()
+        lost = []
+        while counts.lost < count:
+            before = counts.lost
+            self.reactor.doIteration(0)
+            lost.append(counts.lost - before)
+        return lost
+
+    def test_few_at_a_time(self) -> None:
+        """Speed: of many that vanish at once so many are taken up in each turn, and all in the end."""
+        self.turns.startService()
+        self.assertEqual(self.vanish(3 * EVENTS + 1), [EVENTS, EVENTS, EVENTS, 1])
+
+    def test_stop(self) -> None:
+        """A service that stopped leaves the reactor as it was, with all that it watches."""
+        self.turns.startService()
+        self.turns.stopService()
+        self.assertIsInstance(self.reactor._poller, select.epoll)
+        self.assertEqual(self.vanish(2 * EVENTS), [2 * EVENTS])
+
+    def test_other_reactors(self) -> None:
+        """Another kind of reactor is left alone."""
+        other = PollReactor()
+        poller = other._poller
+        turns = ShortTurns(other)
+        turns.startService()
+        turns.stopService()
+        self.assertIs(other._poller, poller)
+        for each in other.removeAll():
+            each.connectionLost(connectionDone)
