@@ -21,7 +21,7 @@ from tests.fuzzing.report import Figures
 from tests.fuzzing.targets import TARGETS
 
 MILLION = 1_000_000
-LONGEST = 4096
+LONGEST = 2048
 """Bytes of an input."""
 
 PATIENCE = 20

@@ -20,7 +20,7 @@ Fuzzing
 
 What reads bytes of others is given any by a fuzzer that watches which code they reach (Atheris, which is libFuzzer for
 Python). A finding is any exception, and whatever the server would log as a failure. Each target begins with valid
-inputs; half of what follows are those with values changed, half are changed byte by byte.
+inputs; some of what follows are those with values changed, the others are changed byte by byte.
 
 Run it again with ``pip install -e '.[test,fuzz]'`` and ``python -m tests.fuzzing [TARGET ...] [--runs NUMBER]``. It
 ends with 1 where something is found, and keeps the input. The ordinary tests give each target some hundred inputs of
