@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
 
+from slanger.services.memory import INTERVAL as INTERVAL_OF_MEMORY
 from tests.abuse.abuser import Abuser
 from tests.abuse.bystanders import BATCH, Bystanders
 from tests.abuse.bystanders import EVENTS_PER_SECOND as RATE
@@ -15,7 +15,7 @@ from tests.abuse.footprint import Footprint, footprint
 from tests.abuse.kinds import HANDS, KINDS, Kind
 from tests.conformance.table import grid
 from tests.sdk.driver import Driver
-from tests.server import INTERVAL, Server
+from tests.server import INTERVAL, Server, let_pass
 
 CLIENTS = 6
 PERCENT = 10.0
@@ -26,6 +26,9 @@ PAUSE = 0.2
 
 CALM = 60.0
 """Seconds that the server has, when all is over, to give back what it holds."""
+
+STEADY = 2.0 * INTERVAL_OF_MEMORY
+"""Seconds without a change after which the server is calm: two looks of its own at its memory."""
 
 FAULTS = ("Traceback", "Unhandled")
 """What is not to be found in the server's log."""
@@ -167,13 +170,13 @@ def _abused(server: Server, seconds: float, seed: int) -> tuple[Mob, Footprint]:
     while time.monotonic() < deadline:
         now = footprint(server.pid)
         resident, descriptors = max(resident, now.resident), max(descriptors, now.descriptors)
-        time.sleep(INTERVAL * 10)
+        let_pass(INTERVAL * 10)
     mob.end()
     return mob, Footprint(resident, descriptors)
 
 
 def _calm(server: Server, start: Footprint | None) -> Footprint:
-    """Wait until the server holds what it held at the start, or, where that is not known, no less than before."""
+    """Wait until the server holds what it held at the start; where that is not known, until it lets nothing more go."""
     deadline = time.monotonic() + CALM
     now = footprint(server.pid)
     steady = time.monotonic()
@@ -181,10 +184,9 @@ def _calm(server: Server, start: Footprint | None) -> Footprint:
         before, now = now, footprint(server.pid)
         if now.descriptors != before.descriptors or now.resident < before.resident - 2**18:
             steady = time.monotonic()
-        with suppress(AttributeError):
-            if start is not None and now.within(PERCENT, start):
-                break
-        if start is None and time.monotonic() - steady > 12:  # two looks of the server's own at its memory
+        if start is not None and now.within(PERCENT, start):
             break
-        time.sleep(INTERVAL * 10)
+        if start is None and time.monotonic() - steady > STEADY:
+            break
+        let_pass(INTERVAL * 10)
     return now

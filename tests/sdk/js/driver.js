@@ -7,7 +7,31 @@
 
 console.log = console.info = console.error; // stdout is for the protocol alone
 
+const { readFileSync } = require("node:fs");
+const { createRequire } = require("node:module");
+const { join } = require("node:path");
+const { pathToFileURL } = require("node:url");
+
 const PusherServer = require("pusher");
+
+// Which versions. Those of the lock file, save where SDK_FOLDERS names other folders: {package: folder}
+
+const folders = JSON.parse(process.env.SDK_FOLDERS || "{}");
+
+function folderOf(name) {
+  return folders[name.split("/")[0]] ?? __dirname;
+}
+
+function load(name) {
+  return createRequire(join(folderOf(name), "package.json"))(name);
+}
+
+// Echo's CommonJS builds do not load in Node
+async function loadModule(name) {
+  const root = join(folderOf(name), "node_modules", name);
+  const { module } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return import(pathToFileURL(join(root, module)));
+}
 
 // Telling Python
 
@@ -48,14 +72,14 @@ function watch(emitter, tell) {
 const clients = new Map();
 
 const builds = {
-  "pusher-js": () => require("pusher-js"),
+  "pusher-js": () => load("pusher-js"),
   "pusher-js/with-encryption": () => {
     // a build for browsers: it touches a few of their globals
     globalThis.window ??= globalThis;
     globalThis.self ??= globalThis;
     globalThis.addEventListener ??= () => {};
     globalThis.document ??= { location: { protocol: "http:" }, body: {}, addEventListener() {} };
-    return require("pusher-js/with-encryption");
+    return load("pusher-js/with-encryption");
   },
 };
 
@@ -86,19 +110,24 @@ function authorization({ key, secret, encryptionMasterKeyBase64, presence, user 
     const member = channelName.startsWith("presence-") ? presence : undefined;
     callback(null, sdk.authorizeChannel(socketId, channelName, member));
   };
+  // as versions before 7.1 ask for it
+  const authorizer = ({ name }) => ({
+    authorize: (socketId, callback) => customHandler({ socketId, channelName: name }, callback),
+  });
   const signIn = ({ socketId }, callback) => callback(null, sdk.authenticateUser(socketId, user));
-  return { channelAuthorization: { customHandler }, userAuthentication: { customHandler: signIn } };
+  return { authorizer, channelAuthorization: { customHandler }, userAuthentication: { customHandler: signIn } };
 }
 
 // The library's own listener comes first: by then the user's inbox exists, which no list of channels shows.
 function watchUser(client, { connection, user }) {
+  if (!user) return; // before 7.1 nobody signs in
   connection.bind("message", ({ event, data }) => {
     if (event !== "pusher:signin_success") return;
     watchChannel(client, user.serverToUserChannel);
     report(client, "user", event, null, data);
   });
   watch(user, (event, data) => report(client, "user", event, null, data));
-  watch(user.watchlist, (event, data) => report(client, "watchlist", event, null, data));
+  if (user.watchlist) watch(user.watchlist, (event, data) => report(client, "watchlist", event, null, data));
 }
 
 function echoChannel(client, kind, channel) {
@@ -112,10 +141,10 @@ const commands = {
   async connect({ client, library, key, options, auth, signin }) {
     if (clients.has(client)) throw new Error(`client ${client} exists`);
     const Pusher = builds[library === "echo" ? "pusher-js" : library]();
-    const settings = { cluster: "", ...authorization(auth), ...options };
+    const settings = { cluster: "", disableStats: true, ...authorization(auth), ...options };
     const entry = { watched: new Set() };
     if (library === "echo") {
-      const { default: Echo } = await import("laravel-echo"); // its CommonJS build does not load in Node
+      const { default: Echo } = await loadModule("laravel-echo");
       entry.echo = new Echo({ broadcaster: "pusher", withoutInterceptors: true, ...settings, key, Pusher });
       entry.pusher = entry.echo.connector.pusher;
     } else {
@@ -141,12 +170,12 @@ const commands = {
       state: connection.state,
       socket_id: connection.socket_id,
       activity_timeout: connection.activityTimeout,
-      user_id: user.user_data?.id,
+      user_id: user?.user_data?.id,
     };
   },
   // what a browser tells when the network is back: who waits to connect again waits no longer
   online() {
-    require("pusher-js").Runtime.getNetwork().emit("online");
+    load("pusher-js").Runtime.getNetwork().emit("online");
   },
   subscribe({ client, channel }) {
     watchChannel(client, find(client).pusher.subscribe(channel));
@@ -190,12 +219,14 @@ const commands = {
 
   // The Node server SDK. server: settings of its constructor; args: those of the method called
   async sdk({ server, call, args }) {
-    const value = await new PusherServer(server)[call](...args);
+    const Sdk = load("pusher");
+    const value = await new Sdk(server)[call](...args);
     return typeof value?.json === "function" ? value.json() : value;
   },
   // headers: with lower-case names; the value is what a genuine webhook says
   webhook({ server, headers, body }) {
-    const hook = new PusherServer(server).webhook({ headers, rawBody: body });
+    const Sdk = load("pusher");
+    const hook = new Sdk(server).webhook({ headers, rawBody: body });
     return hook.isValid() ? hook.getData() : null;
   },
 
