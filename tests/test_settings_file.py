@@ -437,6 +437,8 @@ class FaultTests(FileTestCase):
         self.assert_fault(f"{APP}key = 'again'\n", "not TOML", "line 4")
         for content in (b"\xff\xfe", b"a = \x00", "x = [", "[[apps]\n"):
             self.assert_fault(content, "not TOML")
+        self.assert_fault("a = " + "[" * 2000, "not TOML", "nested too deeply")
+        self.assert_fault("a = " + "9" * 5000, "not TOML", "5000 digits")
 
     def test_unreadable(self) -> None:
         """Settings file: one that is missing, or a folder, is told by its name."""

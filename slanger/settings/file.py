@@ -122,7 +122,9 @@ def read_file(origin: str, name: str) -> SettingsFile:
         content = tomllib.loads(Path(name).read_text(encoding="utf-8"))
     except OSError as fault:
         raise StartupFault(f"{origin} {name}: {fault.strerror or fault}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+    except RecursionError:
+        raise StartupFault(f"{name}: not TOML that can be read: it is nested too deeply") from None
+    except ValueError as fault:  # no TOML, no UTF-8, or a number of thousands of digits
         raise StartupFault(f"{name}: not TOML: {fault}") from None
     try:
         file = SettingsFile(name, msgspec.convert(content, _File))

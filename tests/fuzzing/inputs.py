@@ -114,7 +114,12 @@ SEEDS: Mapping[str, Sequence[bytes]] = {
     "http": (*(each for each in ODD if len(each) < 1000), TRIGGER[:200] + CUT + TRIGGER[200:]),
     "api": _SEEDS_OF_API,
     "envelope": (*_WRITTEN, *(b'["1700000000000-3","",' + each + b"]" for each in _WRITTEN)),
-    "settings": (_SETTINGS, *(_SETTINGS[: _SETTINGS.find(b"\n", at)] for at in range(0, len(_SETTINGS), 40))),
+    "settings": (
+        _SETTINGS,
+        b"a = " + b"[" * 2000,
+        b"a = " + b"9" * 2000,
+        *(_SETTINGS[: _SETTINGS.find(b"\n", at)] for at in range(0, len(_SETTINGS), 40)),
+    ),
 }
 """By target."""
 
