@@ -83,6 +83,13 @@ const builds = {
   },
 };
 
+// builds for workers take what Node has, too
+builds["pusher-js/worker"] = () => {
+  globalThis.self ??= globalThis;
+  globalThis.addEventListener ??= () => {};
+  return load("pusher-js/worker");
+};
+
 function find(name) {
   const client = clients.get(name);
   if (!client) throw new Error(`no client ${name}`);
@@ -140,8 +147,10 @@ const commands = {
   // signin: whether to sign in at once, before there is a connection
   async connect({ client, library, key, options, auth, signin }) {
     if (clients.has(client)) throw new Error(`client ${client} exists`);
-    const Pusher = builds[library === "echo" ? "pusher-js" : library]();
+    const plain = process.env.SDK_BUILD || "pusher-js"; // what the scorecard drives in its place
+    const Pusher = builds[library === "echo" || library === "pusher-js" ? plain : library]();
     const settings = { cluster: "", disableStats: true, ...authorization(auth), ...options };
+    if (plain === "pusher-js/worker") settings.nacl = require("tweetnacl"); // it brings none
     const entry = { watched: new Set() };
     if (library === "echo") {
       const { default: Echo } = await loadModule("laravel-echo");

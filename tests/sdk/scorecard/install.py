@@ -32,13 +32,13 @@ def environment(sdk: Scored, version: str) -> dict[str, str]:
 
     :raises InstallFailed: with what the installer said.
     """
+    ours = {**os.environ, "SDK_BUILD": sdk.build}
     if version == newest(sdk):
-        return dict(os.environ)
+        return ours
     folder = _installed(sdk, version)
     if sdk.registry == "npm":
-        return {**os.environ, "SDK_FOLDERS": json.dumps({sdk.package: str(folder)})}
-    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path}
+        return ours | {"SDK_FOLDERS": json.dumps({sdk.package: str(folder)})}
+    return ours | {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))}
 
 
 def _installed(sdk: Scored, version: str) -> Path:

@@ -28,6 +28,7 @@ class Scored:
     :param registry: ``npm`` or ``pypi``.
     :param versions: the older ones; the newest is the one that the ordinary tests drive.
     :param beside: what else the older ones need, as it was in their time.
+    :param build: what is driven in place of the package's main build.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Scored:
     versions: Sequence[str]
     features: Mapping[str, Feature]
     beside: Sequence[str] = ()
+    build: str = ""
 
 
 def _of(file: str, group: str, *tests: str, since: str = "0") -> Feature:
@@ -79,28 +81,30 @@ SERVER_FEATURES = (
     "errors",
 )
 
+PUSHER_JS: Mapping[str, Feature] = {
+    "connect": _of("test_pusher_js", "Connecting"),
+    "public": _of("test_pusher_js", "Subscribing", "public", "many_channels", "subscribed_already", "unsubscribe"),
+    "private": _of("test_pusher_js", "Subscribing", "private", "wrong_secret", "foreign_key", "no_token"),
+    "presence": _of("test_pusher_js", "Present"),
+    "encrypted": _of("test_server_sdks", "Python", "encrypted", since="6.0.0"),
+    "cache": _of("test_cache", "CacheChannels"),
+    "client events": _of("test_pusher_js", "ClientEvents"),
+    "comes back": _of("test_pusher_js", "ComingBack"),
+    "sign-in": _of("test_users", "SigningIn", since="7.2.0"),
+    "watchlist": _of("test_users", "Watching", since="7.2.0"),
+    "counts": _of("test_counts", "SubscriptionCounts", since="7.2.0"),
+}
+
 CLIENTS = (
     Scored(
         "pusher-js",
         "pusher-js",
         "npm",
         ("4.4.0", "5.1.1", "6.0.3", "7.0.6", "7.6.0"),
-        {
-            "connect": _of("test_pusher_js", "Connecting"),
-            "public": _of(
-                "test_pusher_js", "Subscribing", "public", "many_channels", "subscribed_already", "unsubscribe"
-            ),
-            "private": _of("test_pusher_js", "Subscribing", "private", "wrong_secret", "foreign_key", "no_token"),
-            "presence": _of("test_pusher_js", "Present"),
-            "encrypted": _of("test_server_sdks", "Python", "encrypted", since="6.0.0"),
-            "cache": _of("test_cache", "CacheChannels"),
-            "client events": _of("test_pusher_js", "ClientEvents"),
-            "comes back": _of("test_pusher_js", "ComingBack"),
-            "sign-in": _of("test_users", "SigningIn", since="7.2.0"),
-            "watchlist": _of("test_users", "Watching", since="7.2.0"),
-            "counts": _of("test_counts", "SubscriptionCounts", since="7.2.0"),
-        },
+        PUSHER_JS,
     ),
+    Scored("pusher-js/worker", "pusher-js", "npm", ("8.0.1",), PUSHER_JS, build="pusher-js/worker"),
+    Scored("pusher-js/with-encryption", "pusher-js", "npm", ("6.0.3",), PUSHER_JS, build="pusher-js/with-encryption"),
     Scored(
         "Laravel Echo",
         "laravel-echo",
