@@ -38,11 +38,12 @@ def _run(plan: Plan, arguments: Sequence[str]) -> int:
     if plan.plot is not None:
         plot.check(plan.plot)
     cores = Cores.split(plan.cores)
-    before = machine.busy()
+    facts, before = _facts(plan, arguments, cores), machine.busy()
     sitting = Sitting(plan.targets, plan.sizes, cores, lambda what: _tell(f"{what}\n"), fresh=plan.fresh)
     results = sitting.take(plan.workloads, plan.runs)
+    busy = f"{before} processes wanted to run in the minute before, {machine.busy()} in the last"
     report = Report(
-        facts=_facts(plan, arguments, cores, before),
+        facts={**facts, "busy": busy},
         servers=[target.name for target in plan.targets],
         workloads=plan.workloads,
         sizes=plan.sizes,
@@ -56,7 +57,7 @@ def _run(plan: Plan, arguments: Sequence[str]) -> int:
     return 1 if results.faults() else 0
 
 
-def _facts(plan: Plan, arguments: Sequence[str], cores: Cores, before: str) -> Mapping[str, str]:
+def _facts(plan: Plan, arguments: Sequence[str], cores: Cores) -> Mapping[str, str]:
     command = shlex.join(("python", "-m", "tests.benchmarks", *arguments))
     servers = {f"server {number}": f"{each.name}: {each.origin}" for number, each in enumerate(plan.targets, 1)}
     shared = ", which is too few to keep them apart" if cores.server & cores.load else ""
@@ -65,7 +66,6 @@ def _facts(plan: Plan, arguments: Sequence[str], cores: Cores, before: str) -> M
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         **machine.describe(),
         "cores": f"servers started here on {_list(cores.server)}, load generator on {_list(cores.load)}{shared}",
-        "busy": f"{before} processes wanted to run in the minute before, {machine.busy()} in the last",
         "figures": f"median of {plan.runs} runs in turn (least … most)" if plan.runs > 1 else "one run",
         **{number: _publish(about) for number, about in servers.items()},
     }

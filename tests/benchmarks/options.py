@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tests.benchmarks.faults import Fault
 from tests.benchmarks.load import Sizes
-from tests.benchmarks.targets import Address, Other, Slanger, Target
+from tests.benchmarks.targets import Address, Other, Slanger, Target, written
 from tests.benchmarks.workloads import WORKLOADS, Workload
 
 RUNS = 5
@@ -113,7 +113,7 @@ def _other(about: dict[str, str], called: Callable[[str], str]) -> Target:
     if pids and about.get("start"):
         raise Fault("a server that is started here has no process id yet: give one of pid and start")
     return Other(
-        name=about.get("name") or f"{websocket[0]}:{websocket[1]}",
+        name=about.get("name") or written(websocket),
         websocket=websocket,
         api=_address(about["api"], "http") if about.get("api") else websocket,
         key=about["key"],

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from tests.benchmarks.targets import Serving
+from tests.benchmarks.targets import Serving, written
 
 
 def request(serving: Serving, method: str, path: str, body: Mapping[str, object] | None = None) -> bytes:
@@ -23,8 +23,7 @@ def request(serving: Serving, method: str, path: str, body: Mapping[str, object]
     if content:
         query += f"&body_md5={hashlib.md5(content).hexdigest()}"
     signature = sign(serving.secret, f"{method}\n{target}\n{query}")
-    host, port = serving.api
-    head = f"{method} {target}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+    head = f"{method} {target}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: {written(serving.api)}\r\n"
     if content:
         head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     return f"{head}\r\n".encode() + content

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from tests.benchmarks import frames
 from tests.benchmarks.faults import Fault
 from tests.benchmarks.loop import Loop
-from tests.benchmarks.targets import Serving
+from tests.benchmarks.targets import Serving, written
 
 MARK = b"@"
 INDEX_DIGITS = 8
@@ -74,7 +74,7 @@ class Heard:
             raise Fault(f"cannot find {host}: {fault.strerror}") from None
         self.handshake = (
             f"GET /app/{quote(serving.key, safe='')}?protocol=7&client=js&version=8.4.0&flash=false HTTP/1.1\r\n"
-            f"Host: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Host: {written(serving.websocket)}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: http://localhost\r\n\r\n"
         ).encode()
 

@@ -35,6 +35,12 @@ class Serving:
     processes: Processes | None
 
 
+def written(address: Address) -> str:
+    """Write an address as URLs and Host headers have it."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Target(Protocol):
     """A server that can be measured."""
 
@@ -121,7 +127,7 @@ class Other:
         """Where it comes from, in a few words."""
         if self.start is not None:
             return f"started by: {self.start}"
-        where = f"running at {self.websocket[0]}:{self.websocket[1]}"
+        where = f"running at {written(self.websocket)}"
         if not self.pids:
             return f"{where}; its processes are not known, so its CPU and memory are not"
         cores = ", ".join(map(str, Processes(self.pids).cores()))
@@ -165,9 +171,9 @@ class Other:
         )
 
     def _check(self) -> None:
-        for host, port in (self.websocket, self.api):
-            if not _connects((host, port)):
-                raise Fault(f"{self.name}: nobody listens on {host}:{port}; start it, or give start=COMMAND")
+        for address in (self.websocket, self.api):
+            if not _connects(address):
+                raise Fault(f"{self.name}: nobody listens on {written(address)}; start it, or give start=COMMAND")
 
     def _listens(self) -> bool:
         return _connects(self.websocket) and _connects(self.api)

@@ -44,6 +44,7 @@ TINY = (
     "--idle=0.2",
 )
 SWALLOWED = 3
+_ELSEWHERE = "--server=ws://127.0.0.1:1", "--key=k", "--secret=s", "--app-id=1", "--no-plot"
 
 
 class Forgetful(BaseHTTPRequestHandler):
@@ -191,12 +192,15 @@ class BenchmarkTests(SynchronousTestCase):
         """What cannot be measured is said in one sentence, before anything is measured."""
         for arguments, sentence in (
             (("--only=fanout",), "there is no workload 'fanout'; there are fan-out, "),
-            (("--server=wss://example.com",), "another server needs --key"),
+            (("--server=ws://example.com",), "another server needs --key"),
+            ((*_ELSEWHERE, "--server=wss://example.com"), "(TLS is not measured)"),
             (("--pid=12",), "--pid tells of another server than slanger: give its address with --server"),
             (("--beside=ws=:1,key=k",), "another server needs secret= in --beside"),
             (("--beside=nmae=x",), "'nmae=x' is not one of name=, ws=, "),
             (("--payload=5",), "5 bytes are not from 16 to 10,000"),
             (("--cores=999",), "there are no cores [999]"),
+            ((*_ELSEWHERE, "--pid=99999999"), "there is no process 99999999 on this machine"),
+            ((*_ELSEWHERE, "--pid=x"), "process ids are numbers, separated by commas, and not 'x'"),
             (("--plot=costs.gif",), "its name should end in one of .svg, .png, .pdf"),
         ):
             told = StringIO()
