@@ -333,9 +333,9 @@ class MemoryNode:
         self.broker.attach(self.node)
         self.liveness = Liveness(self.clock, 120, 30)
         self.complaints = Complaints(self.clock, self.tallies)
-        self.limits = limits
-        self.admission = Admission(limits, self.clock)
         self.apps = Apps(apps)
+        self.limits = limits.fitting(self.apps)
+        self.admission = Admission(self.limits, self.clock)
         self.subscribers = Subscribers(
             apps=self.apps,
             registry=self.registry,

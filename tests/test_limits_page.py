@@ -13,6 +13,8 @@ from slanger.tallies import Tallies, Tally
 
 PAGE = Path(slanger.__file__).parent.parent / "docs" / "operations" / "limits.rst"
 NO_LIMITS = {
+    "drain-seconds",
+    "tls-watch-seconds",
     "termination-code",
     "node-lease",
     "replay-events",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,10 +19,11 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from slanger.assembly import assemble
+from slanger.domain.limits import Limits
 from slanger.faults import StartupFault
 from slanger.reload import Reload
 from slanger.settings import LIVE, Settings, read_settings
-from slanger.settings.options import FIXED, Option
+from slanger.settings.options import FIXED
 from tests.api.requests import Connection, request_bytes, signed_target
 from tests.test_certificates import handshake
 from tests.transports.client import Client, close_of
@@ -29,6 +31,8 @@ from tests.transports.client import Client, close_of
 NOW = 1353088179
 KEPT, OTHER = "kept-key", "other-key"
 SECRET = "a-secret"
+VALUES = {"verbose": "true", "cors-origins": '["https://one.example"]'}
+"""What options are set to that count nothing."""
 
 
 def app(key: str, more: str = "", secret: str = SECRET) -> str:
@@ -232,10 +236,11 @@ class NodeOptions(ReloadTestCase):
         trustme.CA().issue_cert("one.example").private_key_and_cert_chain_pem.write_to_path(str(file))
         certificate = f'tls-cert = "{file}"'
         self.begin(certificate, app(KEPT))
-        plain = [option for option in LIVE if option.name not in ("tls-cert", "tls-key")]  # see below
-        texts = [f"{each.name} = {'77' if isinstance(each, Option) else 'true'}" for each in plain]
+        plain = [option.name for option in LIVE if option.name not in ("tls-cert", "tls-key")]  # see below
+        limits = [each.name.replace("_", "-") for each in fields(Limits)]
+        texts = [f"{name} = {VALUES.get(name, '77')}" for name in (*plain, *limits)]
         ((_, words),) = self.reload(*texts, certificate, app(KEPT))
-        self.assertEqual(words.partition("changed: ")[2].split(", "), [option.name for option in plain])
+        self.assertEqual(words.partition("changed: ")[2].split(", "), [*plain, *limits])
 
     def test_fixed(self) -> None:
         """Reload: an option that needs a restart is named each time, and the rest is taken over."""
@@ -342,6 +347,7 @@ class UnderWay(ReloadTestCase):
         reading = self.begin_slowly()
         self.reload(app(OTHER))
         self.node.stopService()
+        self.reactor.pump([1.0] * 30)
         with capturedLogs() as logs:
             reading[0].callback(self.read())
         self.assertEqual(list(logs), [])

@@ -118,7 +118,7 @@ class OptionTests(FileTestCase):
             else:
                 text = TEXTS[option.name][0]
                 found = getattr(self.read(f'{others}{option.name} = "{text}"\n{APP}'), attribute)
-                self.assertEqual(getattr(found, "text", found), text)
+                self.assertEqual(getattr(found, "text", found), (text,) if option.several else text)
         self.assertTrue(self.read(f"verbose = true\n{APP}").verbose)
 
     def test_every_number_of_an_app(self) -> None:

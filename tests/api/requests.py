@@ -210,7 +210,7 @@ class ApiTestCase(SynchronousTestCase):
             self.node.users,
             self.clock,
             take_request=self.node.admission.take_request,
-            limits=self.node.limits.fitting(self.apps),
+            limits=self.node.limits,
             cors_origins=cors,
             tallies=self.node.tallies,
         )

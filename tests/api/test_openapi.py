@@ -18,7 +18,10 @@ LEAVES = {
     each
     for module in (batch, channels, events, health, users)
     for each in vars(module).values()
-    if isinstance(each, type) and issubclass(each, Leaf) and each.__module__ == module.__name__
+    if isinstance(each, type)
+    and issubclass(each, Leaf)
+    and each.__module__ == module.__name__
+    and each.__name__[0] != "_"
 }
 """All that answers something."""
 

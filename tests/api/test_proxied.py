@@ -83,8 +83,8 @@ class AddressTests(ProxiedTestCase):
         with capturedLogs() as logs:
             self.assertEqual(self.publish(EVENTS, EVENTS, **headers).status, 500)
         self.flushLoggedErrors(RuntimeError)
-        (address,) = (event["address"] for event in logs if "address" in event)
-        return str(address)
+        (text,) = (event["text"] for event in logs if "text" in event)
+        return str(text).rpartition(" of ")[2]
 
     def test_direct(self) -> None:
         """X-Forwarded-For: without it, a request is of whoever sent it."""

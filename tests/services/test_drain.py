@@ -172,7 +172,7 @@ class DrainTests(SynchronousTestCase):
         (wire,) = self.connect(1)
         self.stop(0)
         self.assertEqual(wire.closes, [(SHUTTING_DOWN, "Server is shutting down")])
-        refusal = self.assertRaises(ConnectionRefused, self.node.subscribers.connect, Wire(), KEY, "7")
+        refusal = self.assertRaises(ConnectionRefused, self.node.subscribers.connect, Wire(), KEY, "7", None)
         self.assertEqual((refusal.code, refusal.message), (OVER_CAPACITY, "Server is shutting down"))
 
     def test_gone_by_themselves(self) -> None:
