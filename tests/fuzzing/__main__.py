@@ -1,6 +1,6 @@
 """``python -m tests.fuzzing [TARGET ...] [--runs NUMBER]`` fuzzes each target, with a million inputs by default.
 
-Without a target all are run, and the page in the documentation is written, unless it was less than a million. What is
+Without a target all are run, and the page in the documentation is written, unless all were less than a million. What is
 found is kept in `--findings`; the exit status is 1 then.
 """
 
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         all_figures = dict(
             zip(names, pool.map(lambda name: fuzz(name, given.runs, given.findings), names), strict=True)
         )
-    if not given.targets and given.runs >= MILLION:
+    if not given.targets and given.runs * len(names) >= MILLION:
         report.PAGE.write_text(report.page(all_figures), encoding="utf-8")
     found = any(each.findings or each.executed < given.runs for each in all_figures.values())
     if not found and not any(given.findings.iterdir()):
