@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from twisted.application.service import IService
+from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
@@ -61,6 +61,7 @@ def assemble(
     random_below: Callable[[int], int],
     environment: MutableMapping[str, str] | None = None,
     read: Callable[[], Deferred[Settings]] | None = None,
+    first: Iterable[Service] = (),
 ) -> Draining:
     """Put the parts of a node together.
 
@@ -68,6 +69,7 @@ def assemble(
     :param random_below: its entropy; makes socket ids.
     :param environment: says where systemd wants to hear of it; see `Notify`.
     :param read: reads the settings again; by default they stay.
+    :param first: begin before ports are opened, and end after all else.
     """
     apps = Apps(settings.apps)
     settings = replace(settings, limits=settings.limits.fitting(apps))
@@ -160,7 +162,7 @@ def assemble(
             each.setServiceParent(node)
     turns = ShortTurns(reactor)
     services = (turns, vitals, webhooks, counts, registry, users, liveness, subscribers, memory, strain, notify, reload)
-    for service in services:
+    for service in (*first, *services):
         service.setServiceParent(node)
     for port, for_requests in ports.all:
         node.add_port(port, for_requests=for_requests)

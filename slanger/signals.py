@@ -1,7 +1,8 @@
 """SIGTERM and SIGINT: the first ends the process in good order, with status 0; the second ends it at once.
 
 Left to itself Twisted stops its reactor at either signal too, but twistd dies by that signal afterwards, so that nobody
-can tell a good end from another. The reactor asks for its own handlers when it begins to run; ours come after them.
+can tell a good end from another. Ours are there before any port is open, so that nobody who waits there is cut off; they
+are asked for once more when the reactor runs, as it begins with its own.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ class Signals(Service):
         self._before_dying = before_dying
         self._asked = False
 
-    def startService(self) -> None:
-        """Listen to signals as soon as the reactor runs."""
-        super().startService()
+    def privilegedStartService(self) -> None:
+        """Listen to signals; a node that is only just starting stops as soon as it runs."""
+        super().privilegedStartService()
+        self._install()
         self._reactor.callWhenRunning(self._install)
 
     def _install(self) -> None:

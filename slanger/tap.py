@@ -168,11 +168,10 @@ def _serve(options: Options, reactor: Any) -> MultiService:
     """Make a node, as a process by itself or as a worker."""
     settings, is_worker = options.settings, TETHERED in os.environ
     clock = cast(IReactorTime, reactor)
-    node = assemble(settings, clock, secrets.randbelow, os.environ, _in_thread(options.read, reactor))
+    first = (Tether(reactor), SignalsOfWorker(reactor)) if is_worker else (Greeting(settings), Signals(reactor))
+    node = assemble(settings, clock, secrets.randbelow, os.environ, _in_thread(options.read, reactor), first)
     reload = cast(Reload, node.getServiceNamed(Reload.name))
-    signals = SignalsOfWorker(reactor) if is_worker else Signals(reactor)
-    for service in (Tether(reactor) if is_worker else Greeting(settings), signals, Hangup(reactor, reload.reload)):
-        service.setServiceParent(node)
+    Hangup(reactor, reload.reload).setServiceParent(node)
     return node
 
 

@@ -10,7 +10,8 @@
 `users`           who is present, and who has to go
 `health`          how the node is
 `metrics`         what it counts
-`site`            the tree of resources; twisted.web around it
+`paths`           what answers each path
+`site`            twisted.web around them
 `lean`            the way of plain requests, without twisted.web
 ================  ====================================================================
 """

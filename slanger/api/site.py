@@ -1,27 +1,19 @@
-"""The paths of the API, and the HTTP server around them."""
+"""The HTTP server around the paths of the API: twisted.web, bounded in time and size, and of few words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, cast
-from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
-from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from slanger.api.batch import BatchEvents
-from slanger.api.channels import Channel, Channels
-from slanger.api.endpoint import STATUSES, Api, Leaf, Nowhere, caller_of, plain_text, write
-from slanger.api.events import ChannelEvents, Events
-from slanger.api.health import Health, Ready
-from slanger.api.metrics import Metrics
-from slanger.api.users import ChannelUsers, TerminateConnections
+from slanger.api.endpoint import STATUSES, Api, caller_of, plain_text, write
+from slanger.api.paths import MetricsRoot, Root
 from slanger.deadlines import Deadlines
 from slanger.descriptors import first_kept, is_beyond
 from slanger.domain.limits import Limits
@@ -34,56 +26,6 @@ PATIENCE_BYTES = 16 * REQUEST_BODY_BYTES
 
 PREFLIGHT_SECONDS = 7200
 """Seconds for which a browser remembers what it may ask."""
-
-LEAVES = 256
-"""Paths whose endpoints are kept."""
-
-
-class Root(Resource):
-    """All paths of the API.
-
-    :ivar leaf: finds what answers a path, given as it came over the wire; it remembers some.
-    """
-
-    isLeaf = True
-
-    def __init__(self, api: Api) -> None:
-        super().__init__()
-        self._api = api
-        self.leaf: Callable[[str], Leaf] = lru_cache(LEAVES)(self._find)
-
-    def render(self, request: Request) -> Any:
-        """Let the endpoint of a path answer."""
-        return self.leaf(request.path.decode("latin-1")).render(request)
-
-    def _find(self, path: str) -> Leaf:
-        prefix = self._api.path_prefix
-        if path.startswith(f"{prefix}/"):
-            path = path.removeprefix(prefix)
-        match [unquote_to_bytes(part.encode("latin-1")).decode("utf-8", "replace") for part in path[1:].split("/")]:
-            case ["apps", app_id, "events"]:
-                return Events(self._api, app_id)
-            case ["apps", app_id, "batch_events"]:
-                return BatchEvents(self._api, app_id)
-            case ["apps", app_id, "channels"]:
-                return Channels(self._api, app_id)
-            case ["apps", app_id, "channels", channel]:
-                return Channel(self._api, app_id, channel)
-            case ["apps", app_id, "channels", channel, "users"]:
-                return ChannelUsers(self._api, app_id, channel)
-            case ["apps", app_id, "channels", channel, "events"]:
-                return ChannelEvents(self._api, app_id, channel)
-            case ["apps", app_id, "users", user_id, "terminate_connections"]:
-                return TerminateConnections(self._api, app_id, user_id)
-            case ["health"]:
-                return Health(self._api)
-            case ["metrics"] if self._api.scrape is not None:
-                return Metrics(self._api.scrape)
-            case ["ready"]:
-                return Ready(self._api)
-            case ["users", user_id, "terminate_connections"]:  # the Python SDK leaves the app out
-                return TerminateConnections(self._api, None, user_id)
-        return Nowhere()
 
 
 class ApiRequest(Request):
@@ -287,12 +229,7 @@ class MetricsSite(ApiSite):
 
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
         super().__init__(api, reactor)
-        self.resource = _MetricsRoot(api)
+        self.resource = MetricsRoot(api)
 
     def log(self, request: Request) -> None:  # type: ignore[override]
         """Nobody wants to read of that."""
-
-
-class _MetricsRoot(Root):
-    def _find(self, path: str) -> Leaf:
-        return super()._find(path) if path in ("/metrics", "/health") else Nowhere()

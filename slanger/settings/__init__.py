@@ -9,6 +9,7 @@ default. The secret may also come from a file, or from systemd as the credential
 `file`       the settings file
 `addresses`  where ports listen
 `proxies`    proxies in front: whom to believe, and what they send
+`limits`     what a node bears, and which origins may come
 `metrics`    where metrics are to be had
 `explain`    what an app's settings mean, in words
 `help`       what `--help` and the manual page say
@@ -19,20 +20,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from slanger.brokers.redis.address import RedisAddress, read_redis_url
 from slanger.domain.apps import App
 from slanger.domain.limits import Limits
-from slanger.domain.origins import ANY, origin_fault
 from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
 from slanger.faults import StartupFault
 from slanger.proxies import Proxies
 from slanger.settings.addresses import BACKLOG, Address, endpoint_string, read_address, with_tls
 from slanger.settings.explain import explain_app, explain_limits
 from slanger.settings.file import NO_FILE, SettingsFile, read_file
+from slanger.settings.limits import read_limits, read_origins
 from slanger.settings.metrics import read_metrics_host
 from slanger.settings.options import FIXED, LIVE, OPTIONS, SWITCHES
 from slanger.settings.proxies import read_path_prefix, read_proxies, read_proxy_protocol
@@ -210,8 +211,8 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         pong_timeout=values.number("pong-timeout"),
         cache_ttl=values.number("cache-ttl"),
         cache_bytes=values.number("cache-bytes"),
-        limits=_read_limits(values),
-        cors_origins=_read_origins(values, "cors-origins"),
+        limits=read_limits(values),
+        cors_origins=read_origins(values, "cors-origins"),
         workers=workers,
         drain_seconds=values.number("drain-seconds", least=0),
         reuse_port=reuse_port,
@@ -224,19 +225,6 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         check=values.switch("check"),
         given={option.name: text for option in (*FIXED, *LIVE) if (text := values.text(option.name)) is not None},
     )
-
-
-def _read_limits(values: Values) -> Limits:
-    given = {each.name: values.text(each.name.replace("_", "-")) for each in fields(Limits)}
-    return Limits(**{name: values.number(name.replace("_", "-")) for name, text in given.items() if text is not None})
-
-
-def _read_origins(values: Values, name: str) -> tuple[str, ...]:
-    origins = values.several(name)
-    for origin in origins:
-        if fault := origin_fault(origin):
-            raise StartupFault(f"{values.origin(name)} {origin!r}: {fault}")
-    return () if ANY in origins and name == "origins" else origins
 
 
 def _read_prefix(values: Values) -> str:
@@ -301,7 +289,7 @@ def _read_app(values: Values, variables: Mapping[str, str], webhooks: tuple[Endp
         secret=_read_secret(values, variables),
         id=values.text("app-id"),
         webhooks=webhooks,
-        origins=_read_origins(values, "origins"),
+        origins=read_origins(values, "origins"),
         termination_code=int(values.choice("termination-code", TERMINATION_CODES)),
         **rules,
     )

@@ -8,6 +8,7 @@
 `scripts`, lua/  each change of what is shared, in one step
 `envelope`       what travels between nodes
 `outbound`       what this node publishes, until Redis has taken it
+`heard`          how far a channel has been heard
 `interest`       what this node listens to, in order and without a gap
 `holdings`       what this node holds, and Redis holds for it
 `presence`       who is present

@@ -17,8 +17,9 @@ from zope.interface import implementer
 from slanger.brokers.misses import MISS_INTERVAL, Misses
 from slanger.brokers.redis.address import RedisAddress
 from slanger.brokers.redis.envelope import Added, Envelope, Event, Removed, Shared, Terminate
+from slanger.brokers.redis.heard import Heard
 from slanger.brokers.redis.holdings import Holdings
-from slanger.brokers.redis.interest import Heard, Interest
+from slanger.brokers.redis.interest import Interest
 from slanger.brokers.redis.lease import Lease
 from slanger.brokers.redis.links import Commands, Ear, LinkLost, Links
 from slanger.brokers.redis.occurrences import Occurrences

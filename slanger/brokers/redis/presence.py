@@ -16,8 +16,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from slanger.brokers.redis import envelope
 from slanger.brokers.redis.envelope import Added, BadMessage, Removed, Shared
+from slanger.brokers.redis.heard import Heard
 from slanger.brokers.redis.holdings import Held, Holdings
-from slanger.brokers.redis.interest import Heard, Interest
+from slanger.brokers.redis.interest import Interest
 from slanger.brokers.redis.links import Commands, LinkLost
 from slanger.brokers.redis.occurrences import Occurrences
 from slanger.brokers.redis.root import Root
