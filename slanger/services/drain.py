@@ -30,7 +30,7 @@ WEBHOOKS = 10.0
 """Seconds for the webhooks that wait; as long as an endpoint has for one answer."""
 
 LINGER = 0.05
-"""Seconds between closing the API's port and going on, so that requests which had been accepted are answered."""
+"""Seconds between closing a port and going on, so that who had been accepted there is heard."""
 
 LONGEST = CLOSING + WEBHOOKS + 13
 """Seconds that all but sending clients away may take together, the broker's farewell included, and some to spare."""
@@ -102,6 +102,7 @@ class Draining(MultiService):
         self._on_leaving()
         for port in self._closed_first:
             await maybeDeferred(port.stopService)
+            await self._until(lambda: not len(self._handshakes), LINGER)
         self._broker.hand_over()
         await self._send_all_away()
         self._broker.wind_up()

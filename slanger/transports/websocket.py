@@ -27,6 +27,7 @@ from slanger.interfaces import ISubscribers
 from slanger.proxies import HEADER, NOBODY, Proxies, address_of
 from slanger.tallies import Tallies
 from slanger.transports.connection import Nobody, Stage, Way, WebSocketConnection
+from slanger.transports.direct import buffered
 from slanger.transports.outbox import Turn
 from slanger.transports.refusals import VERSION, is_http, refusal
 from slanger.transports.short import OPENING
@@ -132,8 +133,8 @@ class LongWay(WebSocketServerProtocol):
             self.connection.receive_ping(payload)
 
     def dropConnection(self, abort: bool = False) -> None:
-        """End the TCP connection; Autobahn would abort it before its complaint of a wrong close frame has left."""
-        super().dropConnection(abort and not self._complained)
+        """End the TCP connection; Autobahn would abort it before what it complains of, or what was said, has left."""
+        super().dropConnection(abort and not self._complained and not buffered(self.connection.transport))
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """Learn the close code: the server's own, where it was the first to close."""

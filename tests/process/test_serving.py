@@ -221,6 +221,15 @@ class ClientTests(ProcessTestCase):
             self.assert_serves(neighbour, "127.0.0.1", server.api_port)
             self.assertNotIn("Traceback", server.log)
 
+    def test_refused_in_a_hurry(self) -> None:
+        """Refused: a client that says goodbye right behind its handshake hears why it was not let in."""
+        handshake = (
+            "GET /app/unknown?protocol=7 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        ).encode()
+        with Server() as server:
+            self.assertIn(b'"code":4001', answer(server.websocket_port, handshake + b"\x88\x80\0\0\0\0"))
+
     def test_many_at_once(self) -> None:
         """Fan-out: a hundred clients on one channel hear everything, once and in order."""
         with Server() as server:

@@ -175,6 +175,16 @@ class DrainTests(SynchronousTestCase):
         refusal = self.assertRaises(ConnectionRefused, self.node.subscribers.connect, Wire(), KEY, "7", None)
         self.assertEqual((refusal.code, refusal.message), (OVER_CAPACITY, "Server is shutting down"))
 
+    def test_accepted_before(self) -> None:
+        """Stop: who was accepted as the port closed has a moment to say who he is, and is sent away like the others."""
+        self.handshakes.append(None)
+        stopping = self.stop(0)
+        (wire,) = self.connect(1)
+        self.handshakes.clear()
+        self.pass_(4 * STEP)
+        self.successResultOf(stopping)
+        self.assertEqual([code for code, _ in wire.closes], [SHUTTING_DOWN])
+
     def test_gone_by_themselves(self) -> None:
         """Stop: when all have gone by themselves there is nothing to wait for."""
         wires = self.connect(1000)
