@@ -106,7 +106,7 @@ class MetricsTests(ClientTestCase):
                 ("", "api", "app"): 1,
             },
         )
-        self.assertEqual(told.by("connections_refused_total", "app", "reason"), {("", "application does not exist"): 1})
+        self.assertEqual(told.by("connections_refused_total", "app", "reason"), {("", "app_key"): 1})
         self.assertEqual(
             told.by("api_requests_total", "app", "endpoint", "status"),
             {("", "events", "401"): 1, ("", "events", "400"): 1, ("", "events", "404"): 1},
