@@ -1,13 +1,18 @@
 """File descriptors: some are kept free, so that no client can take the last one.
 
 Where none is left, Twisted logs a line for each connection that it cannot accept, and nothing else can be opened
-either: no request of an app, no webhook, no link to Redis.
+either: no request of an app, no webhook, no link to Redis. The system gives a new connection the lowest number that is
+free (POSIX, `open`): so nothing has to be counted.
 """
 
 from __future__ import annotations
 
+import errno
 import resource
+from socket import socket
 from typing import Any
+
+from slanger.tallies import Tally
 
 NEVER = 2**31
 """A number that no descriptor has."""
@@ -29,9 +34,38 @@ def first_kept(shares: int) -> int:
 def is_beyond(transport: Any, most: int) -> bool:
     """Tell whether a new connection is one too many.
 
-    The system gives it the lowest number that is free (POSIX, `open`): so nothing has to be counted.
-
     :param most: numbers from here on are kept free; a transport that has none, as in tests, is always welcome.
     """
     fileno = getattr(transport, "fileno", None)
     return fileno is not None and fileno() >= most
+
+
+class Guarded:
+    """A listening socket that hangs up on a connection that is one too many, before anybody has to do with it.
+
+    Twisted accepts hundreds of connections in one go, and ends one that it is told to abort only after that.
+
+    :param listening: the socket; whatever else it can do is its own.
+    :param most: numbers from here on are kept free.
+    :param refused: counts.
+    """
+
+    def __init__(self, listening: socket, most: int, refused: Tally) -> None:
+        self._listening = listening
+        self._most = most
+        self._refused = refused
+
+    def accept(self) -> tuple[socket, Any]:
+        """Accept a connection; one too many is told as Linux tells of one that a firewall refuses: go on to the next.
+
+        :raises PermissionError: it was one too many.
+        """
+        connection, address = self._listening.accept()
+        if connection.fileno() >= self._most:
+            connection.close()
+            self._refused["", "descriptors"] += 1
+            raise PermissionError(errno.EPERM, "its descriptor is kept free")
+        return connection, address
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listening, name)

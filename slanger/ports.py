@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from twisted.internet.endpoints import SSL4ServerEndpoint, serverFromString
@@ -16,6 +17,7 @@ from twisted.internet.interfaces import (
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from slanger.complaints import Complaints
+from slanger.descriptors import Guarded, first_kept
 from slanger.domain.limits import Limited
 from slanger.faults import StartupFault
 from slanger.services.listening import Listening
@@ -72,7 +74,11 @@ class Ports:
             self.limited.append(factory)
         shared = settings.reuse_port and port != "metrics"
         endpoint = _endpoint(address, self._reactor, certificate, shared=shared)
-        listening = Listening(endpoint, factory, what, text, settings.limits, shared=address.inherited is not None)
+        guard = partial(
+            Guarded, most=first_kept(1 if for_requests else 2), refused=self._complaints.tallies.connections_refused
+        )
+        inherited = address.inherited is not None
+        listening = Listening(endpoint, factory, what, text, settings.limits, shared=inherited, guard=guard)
         self.limited.append(listening)
         self.all.append((listening, for_requests))
 

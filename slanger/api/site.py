@@ -15,7 +15,6 @@ from twisted.web.server import Request, Site
 from slanger.api.endpoint import STATUSES, Api, caller_of, plain_text, write
 from slanger.api.paths import MetricsRoot, Root
 from slanger.deadlines import Deadlines
-from slanger.descriptors import first_kept, is_beyond
 from slanger.domain.limits import Limits
 from slanger.domain.origins import is_allowed
 from slanger.protocol.names import REQUEST_BODY_BYTES
@@ -96,10 +95,7 @@ class ApiChannel(HTTPChannel):
     _arriving = False
 
     def connectionMade(self) -> None:
-        """Take the limits of the site; where descriptors run short, hang up."""
-        if is_beyond(self.transport, self.site.descriptors):
-            self.site.tallies.connections_refused["", "descriptors"] += 1
-            cast(ITCPTransport, self.transport).abortConnection()
+        """Take the limits of the site."""
         self.totalHeadersSize = self.MAX_LENGTH = self.site.limits.header_bytes
         super().connectionMade()
 
@@ -195,7 +191,6 @@ class ApiSite(Site):
         self.root = Root(api)
         self.cors_origins = api.cors_origins
         self.tallies = api.tallies
-        self.descriptors = first_kept(1)
         self.complain = api.complain
         self.arrivals: Deadlines[ApiChannel] = Deadlines(reactor, api.limits.request_timeout, ApiChannel.too_slow)
         super().__init__(self.root, requestFactory=ApiRequest, parsePOSTFormSubmission=False, reactor=reactor)

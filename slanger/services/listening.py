@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import select
 import socket
+from collections.abc import Callable
 from socket import AF_UNIX, IPPROTO_TCP
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -32,6 +34,7 @@ class Listening(Service):
     :param limits: say what the kernel takes for one connection before it is sent. Left to itself it takes some 3 MB
         for a client that reads nothing; connections have this option from the socket they came in by.
     :param shared: whether somebody else keeps the port open, and takes who waits there: systemd, for a successor.
+    :param guard: stands before the listening socket; see `slanger.descriptors`.
     """
 
     _log = Logger()
@@ -45,6 +48,7 @@ class Listening(Service):
         limits: Limits,
         *,
         shared: bool = False,
+        guard: Callable[[socket.socket], Any] | None = None,
     ) -> None:
         self.name = what
         self._endpoint = endpoint
@@ -52,6 +56,7 @@ class Listening(Service):
         self._where = where
         self._unsent_bytes = limits.unsent_bytes
         self._shared = shared
+        self._guard = guard
         self._port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
@@ -79,6 +84,8 @@ class Listening(Service):
 
     def _listens(self, port: IListeningPort) -> None:
         self._port = port
+        if self._guard is not None and hasattr(port, "socket"):
+            port.socket = self._guard(port.socket)
         self._bound()
         self._log.info("{what} listening on {where}", event="listening", what=self.name, where=self._where)
 

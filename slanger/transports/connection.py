@@ -160,7 +160,7 @@ class WebSocketConnection(TwistedProtocol):
     # From Twisted
 
     def connectionMade(self) -> None:
-        """Wait for the opening handshake, but not for ever; where descriptors run short, not at all."""
+        """Wait for the opening handshake, but not for ever; where requests need the descriptor, not at all."""
         if is_beyond(self.transport, self.home.descriptors):
             self.home.refused["", "descriptors"] += 1
             self.transport.abortConnection()

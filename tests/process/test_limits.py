@@ -102,15 +102,20 @@ class RefusalTests(ProcessTestCase):
 
     def test_descriptors(self) -> None:
         """Descriptors: clients cannot take the last ones; apps still publish, and nothing is in the log."""
-        with Narrow() as server:
-            for _ in range(400):
-                with contextlib.suppress(ConnectionError):
-                    self.enterContext(socket.create_connection(("127.0.0.1", server.websocket_port), PATIENCE))
-            body = json.dumps({"name": "n", "channel": "c", "data": "1"}).encode()
-            self.assertEqual(ask("POST", "/apps/3/events", body, "127.0.0.1", server.api_port)[0], 200)
-            taken = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
-            self.assertTrue(150 < taken <= 300 - 300 // 8, taken)
-            self.assertNotIn("accept", server.log)
+        for one_port in (False, True):
+            with Narrow(one_port=one_port) as server, contextlib.ExitStack() as clients:
+                for number in range(600):
+                    with contextlib.suppress(ConnectionError):
+                        address = "127.0.0.1", server.websocket_port if number < 400 else server.api_port
+                        client = clients.enter_context(socket.create_connection(address, PATIENCE))
+                        client.sendall(HANDSHAKE if number < 400 else b"")
+                    if number == 400:
+                        wait_for("room", lambda: descriptors(server.pid) <= 226)
+                        body = json.dumps({"name": "n", "channel": "c", "data": "1"}).encode()
+                        self.assertEqual(ask("POST", "/apps/3/events", body, "127.0.0.1", server.api_port)[0], 200)
+                wait_for("the others to be dropped", lambda: 250 < descriptors(server.pid) <= 263)
+                self.assertNotIn("accept", server.log)
+                self.assertNotIn("EMFILE", server.log)
 
     def test_memory(self) -> None:
         """Memory guard: above its limit a node is degraded, lets nobody in, and serves those who are there."""
@@ -210,9 +215,14 @@ class SlowReaderTests(ProcessTestCase):
 class Narrow(Server):
     """A server that may have few descriptors."""
 
-    def __init__(self) -> None:
-        super().__init__("--handshake-timeout=60")
+    def __init__(self, *, one_port: bool) -> None:
+        super().__init__("--handshake-timeout=60", "--keep-alive=60", one_port=one_port)
         self._command = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", *self._command]
+
+
+def descriptors(pid: int) -> int:
+    """Count the file descriptors of a process."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def never_reading(port: int) -> socket.socket:

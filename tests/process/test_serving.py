@@ -224,9 +224,9 @@ class ClientTests(ProcessTestCase):
     def test_refused_in_a_hurry(self) -> None:
         """Refused: a client that says goodbye right behind its handshake hears why it was not let in."""
         handshake = (
-            "GET /app/unknown?protocol=7 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        ).encode()
+            b"GET /app/unknown?protocol=7 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
         with Server() as server:
             self.assertIn(b'"code":4001', answer(server.websocket_port, handshake + b"\x88\x80\0\0\0\0"))
 
