@@ -7,5 +7,8 @@
 `users`     who signed in, and who watches whom
 `cache`     the last event of each cache channel
 `webhooks`  what an app is told, and where
+`limits`    what a node bears, whatever its apps
+`origins`   of which web pages clients may come
+`rates`     so many per second
 ==========  ==========================================================
 """
