@@ -6,6 +6,7 @@ channel beside it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, cast
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from slanger.api.site import ApiChannel
 
 _log = Logger()
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def _log_failure(kind: str, text: str) -> None:
@@ -214,8 +216,9 @@ DONE = Reply(200, "application/json", b"{}")
 
 
 def plain_text(status: int, text: str, allow: str = "", retry_after: int = 0) -> Reply:
-    """Answer with one line of plain text, as server SDKs expect of an error."""
-    return Reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), allow, retry_after)
+    """Answer with one line of plain text, as server SDKs expect of an error; what callers sent makes no second one."""
+    line = _CONTROL.sub("?", text)
+    return Reply(status, "text/plain; charset=utf-8", f"{line}\n".encode(), allow, retry_after)
 
 
 def json_text(answer: Answer, status: int = 200) -> Reply:

@@ -140,3 +140,11 @@ class UsersTests(QueryTestCase):
             400,
             "The following query string parameters are extraneous: info",
         )
+
+    def test_one_line(self) -> None:
+        """Errors: they are one line, also where they repeat something that holds the end of one; found by fuzzing."""
+        self.assert_refused(
+            self.get(f"{CHANNELS}/presence-room/users", ("two\nlines\r\x85", "1")),
+            400,
+            "The following query string parameters are extraneous: two?lines??",
+        )

@@ -64,6 +64,7 @@ _EVENT = {
     "info": "user_count",
 }
 _SEEDS_OF_API = (
+    _api("/apps/3/channels/presence-room/users", (("two\nlines", "1"),)),
     _api("/apps/3/events", body=_EVENT),
     _api("/apps/3/batch_events", body={"batch": [{"name": "n", "channel": "news", "data": "1", "info": "user_count"}]}),
     _api("/apps/3/channels", (("filter_by_prefix", "presence-"), ("info", "user_count,subscription_count"))),
