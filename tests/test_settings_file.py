@@ -119,7 +119,7 @@ class OptionTests(FileTestCase):
                 text = TEXTS[option.name][0]
                 found = getattr(self.read(f'{others}{option.name} = "{text}"\n{APP}'), attribute)
                 self.assertEqual(getattr(found, "text", found), (text,) if option.several else text)
-        self.assertTrue(self.read(f"verbose = true\n{APP}").verbose)
+        self.assertEqual(self.read(f"drain-seconds = 0\n{APP}").drain_seconds, 0)
 
     def test_every_number_of_an_app(self) -> None:
         """Settings file: every limit may stand in an app's table, as a number."""
@@ -202,13 +202,22 @@ class OrderTests(FileTestCase):
         self.check({"file": 1}, 1)
 
     def test_switch(self) -> None:
-        """Order: the same holds for the node's switch, in both directions."""
-        on, off = f"verbose = true\n{APP}", f"verbose = false\n{APP}"
-        self.assertFalse(self.read(on, {"verbose": False}, SLANGER_VERBOSE="yes").verbose)
-        self.assertTrue(self.read(off, {"verbose": True}, SLANGER_VERBOSE="no").verbose)
-        self.assertFalse(self.read(on, SLANGER_VERBOSE="no").verbose)
-        self.assertTrue(self.read(off, SLANGER_VERBOSE="yes").verbose)
-        self.assertTrue(self.read(on, SLANGER_VERBOSE="").verbose)
+        """Order: the same holds for every switch of the node, in both directions."""
+        names = [switch.name for switch in SWITCHES if not switch.of_app and switch.name != "check"]
+        self.assertIn("verbose", names)
+        for name in names:
+            for file, flag, environment, expected in (
+                (True, False, "yes", False),
+                (False, True, "no", True),
+                (True, None, "no", False),
+                (False, None, "yes", True),
+                (True, None, "", True),
+                (False, None, "", False),
+            ):
+                content = f"{name} = {'true' if file else 'false'}\n{APP}"
+                given: Given = {} if flag is None else {name: flag}
+                settings = self.read(content, given, **{variable(name): environment})
+                self.assertIs(getattr(settings, name.replace("-", "_")), expected, name)
 
     def test_tables_of_apps(self) -> None:
         """Order: no flag and no variable changes an app of the file."""
@@ -368,9 +377,11 @@ class FaultTests(FileTestCase):
                 self.assertNotIn("`", text)
 
     def test_numbers(self) -> None:
-        """Settings file: a number is 1 or more, and no more than on the command line."""
+        """Settings file: a number is no less and no more than on the command line, where nearly all are 1 or more."""
+        least = {option.name: option.least for option in OPTIONS}
+        self.assertEqual([name for name in ALL_NUMBERS if least[name] != 1], ["drain-seconds"])
         for name in ALL_NUMBERS:
-            for bad in ("0", "-1", "1000000000001"):
+            for bad in (str(least[name] - 1), "-2", "1000000000001"):
                 if any(option.name == name for option in OF_NODE):
                     self.assert_fault(
                         f"{name} = {bad}\n{APP}", f": {name}: ", "expected a whole number", f"found {bad}"

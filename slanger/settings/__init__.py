@@ -214,7 +214,7 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
         limits=read_limits(values),
         cors_origins=read_origins(values, "cors-origins"),
         workers=workers,
-        drain_seconds=values.number("drain-seconds", least=0),
+        drain_seconds=values.number("drain-seconds"),
         reuse_port=reuse_port,
         metrics=values.switch("metrics"),
         metrics_host=read_metrics_host(values, (websocket, api)),

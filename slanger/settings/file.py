@@ -35,16 +35,15 @@ from slanger.faults import StartupFault
 from slanger.settings.options import NONE, OPTIONS, SWITCHES, Option
 from slanger.settings.sources import LARGEST, Source
 
-Number = Annotated[int, Meta(ge=1, le=LARGEST)]
-
 
 def _kind(option: Option) -> Any:
     """Give the type of an option in the file."""
     if option.several:
         return str | tuple[str, ...]
+    number = Annotated[int, Meta(ge=option.least, le=LARGEST)]
     if option.optional:
-        return Number | Literal[NONE]
-    return Number if option.number else str
+        return number | Literal[NONE]
+    return number if option.number else str
 
 
 class WebhookTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,7 +85,7 @@ _File = msgspec.defstruct(
     "File",
     [
         *(_field(option.name, _kind(option)) for option in OPTIONS if not option.of_app and option.name != "config"),
-        _field("verbose", bool),
+        *(_field(switch.name, bool) for switch in SWITCHES if not switch.of_app and switch.name != "check"),
         ("apps", tuple[_AppTable, ...], ()),  # type: ignore[valid-type]
     ],
     forbid_unknown_fields=True,

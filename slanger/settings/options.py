@@ -25,7 +25,8 @@ class Option:
 
     :param key: its name in an app's table of the settings file; None for what belongs to the node.
     :param default: as it would be typed; None where there is none.
-    :param number: whether it counts something: a whole number from 1 on.
+    :param number: whether it counts something: a whole number.
+    :param least: the smallest one.
     :param optional: whether it may be `none` instead of a number, for no limit.
     :param several: whether it takes several texts, separated by commas; in a settings file an array of them.
     :param spellings: other names that are understood.
@@ -39,6 +40,7 @@ class Option:
     key: str | None = None
     default: str | None = None
     number: bool = False
+    least: int = 1
     optional: bool = False
     several: bool = False
     spellings: tuple[str, ...] = ()
@@ -169,6 +171,7 @@ OPTIONS = (
         name="drain-seconds",
         default="10",
         number=True,
+        least=0,
         live=True,
         help="Seconds over which clients are sent away at a stop; 0 is at once.",
     ),

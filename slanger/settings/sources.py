@@ -20,6 +20,7 @@ _KUBERNETES = re.compile(r"SLANGER_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)")
 
 _STATES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _OPTIONAL = {option.name for option in OPTIONS if option.optional}
+_LEAST = {option.name: option.least for option in OPTIONS}
 _DEFAULTS: Mapping[str, str | bool | None] = {
     **{option.name: option.default for option in OPTIONS},
     **{switch.name: switch.default for switch in SWITCHES},
@@ -83,9 +84,9 @@ class Values:
         given = (name for source in self._sources for name in names if source.values.get(name) not in (None, ""))
         return next(given, None)
 
-    def number(self, name: str, least: int = 1) -> int:
+    def number(self, name: str) -> int:
         """Give an option that counts something; `UNLIMITED` where it is none."""
-        text = self.required(name)
+        text, least = self.required(name), _LEAST[name]
         if text == NONE and name in _OPTIONAL:
             return UNLIMITED
         if not (text.isascii() and text.isdigit() and least <= int(text[:20]) <= LARGEST):
