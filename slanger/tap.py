@@ -181,12 +181,11 @@ def _watch(options: Options, reactor: Any) -> MultiService:
     given = {**settings.fixed, **options.given(), "workers": "1", "reuse-port": True}
     places = [(address.host, address.port) for address in (settings.websocket, settings.api)]
     notify = Notify(reactor, os.environ, lambda: f"{settings.workers} workers")
-    kill_time = settings.drain_seconds + LONGEST
-    workers = Workers(
-        reactor, settings.workers, as_environment(given, os.environ), places, kill_time=kill_time, notify=notify
-    )
+    workers = Workers(reactor, settings.workers, as_environment(given, os.environ), places, notify=notify)
+    workers.kill_after(settings.drain_seconds + LONGEST)
 
     def pass_on(new: Settings, certificate: Certificate | None) -> str:
+        workers.kill_after(new.drain_seconds + LONGEST)
         return f"{workers.hang_up()} workers do the same"
 
     reload = Reload(settings, _in_thread(options.read, reactor), pass_on, notify)

@@ -49,7 +49,6 @@ class Workers(ProcessMonitor):
     :param environment: theirs; it holds all their options.
     :param places: hosts and ports they listen on. They are kept for them, so that a port that is taken is a fault at
         start, and nobody takes one while all of them are dead.
-    :param kill_time: seconds that a worker may take to end.
     :param notify: tells systemd how they are, from their start to their end.
     """
 
@@ -62,11 +61,9 @@ class Workers(ProcessMonitor):
         count: int,
         environment: Mapping[str, str],
         places: Iterable[tuple[str, int]],
-        kill_time: float,
         notify: Notify,
     ) -> None:
         super().__init__(reactor)
-        self.killTime = kill_time  # type: ignore[assignment]
         self._count = count
         self._environment = environment
         self._places = tuple(dict.fromkeys(places))
@@ -123,6 +120,10 @@ class Workers(ProcessMonitor):
         """Start a worker; a SIGHUP that it cannot heed yet is held back until it can."""
         with held_back():
             super().startProcess(name)
+
+    def kill_after(self, seconds: float) -> None:
+        """Kill a worker that takes so long to end."""
+        self.killTime = seconds  # type: ignore[assignment]
 
     def hang_up(self) -> int:
         """Have all workers read their settings again; tell how many there are."""
