@@ -164,8 +164,10 @@ def assemble(
     services = (turns, vitals, webhooks, counts, registry, users, liveness, subscribers, memory, strain, notify, reload)
     for service in (*first, *services):
         service.setServiceParent(node)
-    for port, for_requests in ports.all:
+    for port, for_requests in ports.for_clients:
         node.add_port(port, for_requests=for_requests)
+    if ports.for_metrics is not None:  # told to the very end
+        ports.for_metrics.setServiceParent(node)
     readiness.setServiceParent(node)
     return node
 

@@ -32,7 +32,8 @@ class Ports:
     """The ports of a node.
 
     :param certificate: for those that speak TLS.
-    :ivar all: each port, and whether requests come to it.
+    :ivar for_clients: the ports of clients and apps, and whether requests come to them.
+    :ivar for_metrics: that of metrics, where they have one.
     :ivar limited: what of them goes by limits.
     """
 
@@ -47,7 +48,8 @@ class Ports:
         self._reactor = reactor
         self._certificate = certificate
         self._complaints = complaints
-        self.all: list[tuple[Listening, bool]] = []
+        self.for_clients: list[tuple[Listening, bool]] = []
+        self.for_metrics: Listening | None = None
         self.limited: list[Limited] = []
 
     def open(self, websockets: IProtocolFactory, rest: IProtocolFactory) -> None:
@@ -56,31 +58,40 @@ class Ports:
         if settings.websocket.same_place(settings.api):
             both = SharedPort(websockets, rest, self._reactor, settings.limits, settings.path_prefix)
             self.limited.append(both)
-            self._add("Slanger WebSocket and API server", "websocket", settings.websocket, both, for_requests=True)
+            self._open("Slanger WebSocket and API server", "websocket", settings.websocket, both, for_requests=True)
         else:
-            self._add("Slanger WebSocket server", "websocket", settings.websocket, websockets, for_requests=False)
-            self._add("Slanger API server", "api", settings.api, rest, for_requests=True)
+            self._open("Slanger WebSocket server", "websocket", settings.websocket, websockets, for_requests=False)
+            self._open("Slanger API server", "api", settings.api, rest, for_requests=True)
 
     def open_for_metrics(self, address: Address, site: IProtocolFactory) -> None:
-        """Open a port for metrics; of workers, each has one of its own."""
-        self._add("Slanger metrics", "metrics", _of_worker(address), site, for_requests=True)
+        """Open a port for metrics; of workers, each has one of its own. No proxy stands before it."""
+        address = _of_worker(address)
+        endpoint = _endpoint(address, self._reactor, self._certificate, shared=False)
+        self.for_metrics = self._listening("Slanger metrics", address, endpoint, site, shares=1)
 
-    def _add(self, what: str, port: str, address: Address, factory: IProtocolFactory, *, for_requests: bool) -> None:
-        settings, certificate, text = self._settings, self._certificate, address.text
+    def _open(self, what: str, port: str, address: Address, factory: IProtocolFactory, *, for_requests: bool) -> None:
+        settings, certificate = self._settings, self._certificate
         if settings.proxied(port):  # the header comes before TLS
             if certificate is not None and address.tls:
                 factory, address = TLSMemoryBIOFactory(certificate, False, factory), replace(address, tls=False)
             factory = ProxiedPort(factory, settings.trusted_proxies, self._reactor, settings.limits, self._complaints)
             self.limited.append(factory)
-        shared = settings.reuse_port and port != "metrics"
-        endpoint = _endpoint(address, self._reactor, certificate, shared=shared)
-        guard = partial(
-            Guarded, most=first_kept(1 if for_requests else 2), refused=self._complaints.tallies.connections_refused
-        )
-        inherited = address.inherited is not None
-        listening = Listening(endpoint, factory, what, text, settings.limits, shared=inherited, guard=guard)
+        endpoint = _endpoint(address, self._reactor, certificate, shared=settings.reuse_port)
+        listening = self._listening(what, address, endpoint, factory, shares=1 if for_requests else 2)
+        self.for_clients.append((listening, for_requests))
+
+    def _listening(
+        self, what: str, address: Address, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, *, shares: int
+    ) -> Listening:
+        """Make a port.
+
+        :param shares: of the descriptors that are kept free of its connections; see `first_kept`.
+        """
+        guard = partial(Guarded, most=first_kept(shares), refused=self._complaints.tallies.connections_refused)
+        inherited, limits = address.inherited is not None, self._settings.limits
+        listening = Listening(endpoint, factory, what, address.text, limits, shared=inherited, guard=guard)
         self.limited.append(listening)
-        self.all.append((listening, for_requests))
+        return listening
 
 
 def _of_worker(address: Address) -> Address:

@@ -73,4 +73,4 @@ class MetricsRoot(Root):
     """The paths of a port that is for metrics alone."""
 
     def _find(self, path: str) -> Leaf:
-        return super()._find(path) if path in ("/metrics", "/health") else Nowhere()
+        return super()._find(path) if path in ("/metrics", "/health", "/ready") else Nowhere()

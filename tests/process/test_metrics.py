@@ -173,6 +173,7 @@ class ScrapeTests(ProcessTestCase):
 
     def test_late(self) -> None:
         """Health: a process that was held up says so, since when, and in metrics and the log, while it serves."""
+        wait_for("a look at the loop", lambda: scrape(self.server.api_port)("event_loop_lag_seconds_count") > 0)
         self.server.pause()
         let_pass(2.5)
         self.server.resume()
