@@ -140,9 +140,9 @@ class Parts:
         return _words(changes, options)
 
     def show_apps(self) -> None:
-        """Have metrics show apps of which there is nothing to count yet."""
+        """Have metrics show every app."""
         for app in self.apps:
-            self.tallies.of(app)
+            self.tallies.show(app)
 
     def _limit(self, limits: Limits) -> list[str]:
         """Have the parts go by other limits; tell which of these have changed."""

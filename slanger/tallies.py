@@ -55,6 +55,12 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
+    def __add__(self, other: Histogram) -> Histogram:
+        both = Histogram(self.text, self.bounds)
+        both.counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]
+        both.sum = self.sum + other.sum
+        return both
+
 
 class Meter:
     """What the hot ways count for one app: attributes, as nothing is cheaper.
@@ -107,6 +113,15 @@ class Meter:
         for name in (*self.GAUGES, *self.COUNTS):
             setattr(self, name, 0)
 
+    def __add__(self, other: Meter) -> Meter:
+        both = Meter(self.app)
+        for name in (*self.GAUGES, *self.COUNTS, "fan_out"):
+            setattr(both, name, getattr(self, name) + getattr(other, name))
+        for each in (self, other):
+            both.channels.update(each.channels)
+            both.requests.update(each.requests)
+        return both
+
 
 class Tallies:
     """Everything that a node counts.
@@ -157,6 +172,10 @@ class Tallies:
             meter = self._meters[app.key] = Meter(app.label)
         return meter
 
+    def show(self, app: App) -> None:
+        """Have an app in the metrics, also while there is nothing to count of it, under the name it has by now."""
+        self.of(app).app = app.label
+
     def published(self) -> None:
         """Learn that an event is on its way to subscribers of this node."""
         self._under_way.append(self._now())
@@ -171,8 +190,11 @@ class Tallies:
 
     @property
     def meters(self) -> Sequence[Meter]:
-        """Give every meter there is, that of nobody first."""
-        return (self.nobody, *self._meters.values())
+        """Give a meter for each name there is, that of nobody first: apps with the same id are counted as one."""
+        named: dict[str, Meter] = {}
+        for each in self._meters.values():
+            named[each.app] = named[each.app] + each if each.app in named else each
+        return (self.nobody, *named.values())
 
     def all_tallies(self) -> Iterator[tuple[str, Tally]]:
         """Give every tally by its name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
@@ -56,6 +57,23 @@ class TalliesTests(SynchronousTestCase):
         """Make them, with a clock that is set by hand."""
         self.now = 10.0
         self.tallies = Tallies(lambda: self.now)
+
+    def test_same_name(self) -> None:
+        """Metrics: apps that have one id are counted as one there, also when one of them has come to it later."""
+        one, two = (make_app(key, id=name) for key, name in (("a", "7"), ("b", "8")))
+        for app, count in ((one, 3), (two, 4)):
+            meter = self.tallies.of(app)
+            meter.connections, meter.api_events = count, 10 * count
+            meter.channels["public"] += count
+            meter.requests["events", 200] += count
+            meter.fan_out.observe(count)
+        self.assertEqual([m.app for m in self.tallies.meters], ["", "7", "8"])
+        self.tallies.show(replace(two, id="7"))
+        _, both = self.tallies.meters
+        self.assertEqual((both.app, both.connections, both.api_events), ("7", 7, 70))
+        self.assertEqual((both.channels, both.requests), ({"public": 7}, {("events", 200): 7}))
+        self.assertEqual((both.fan_out.sum, sum(both.fan_out.counts)), (7, 2))
+        self.assertEqual((self.tallies.of(one).connections, self.tallies.of(two).connections), (3, 4))
 
     def test_meters(self) -> None:
         """Meter: an app has one, by its id, or by its key where it has none; that of nobody comes first."""
