@@ -75,7 +75,7 @@ class Reload(Service):
                 await self._reload()
             finally:
                 if self._notify is not None:
-                    self._notify.ready()
+                    self._notify.reloaded()
         self._under_way = False
 
     async def _reload(self) -> None:

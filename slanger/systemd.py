@@ -50,6 +50,7 @@ class Notify(Service):
         self.watchdog = int(usec) / USEC if usec.isdigit() and watched == str(os.getpid()) else None
         self._status = status
         self._told = ""
+        self._is_ready = False
         self._complained = False
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
@@ -67,16 +68,24 @@ class Notify(Service):
             self._ticking.stop()
 
     def ready(self) -> None:
-        """Tell that the service is started, or has finished to reload."""
+        """Tell that the service is started."""
+        self._is_ready = True
         self._told = self._status()
         self._send("READY=1", f"STATUS={self._told}")
 
     def reloading(self) -> None:
-        """Tell that the service reloads its settings; `ready` follows, however that went."""
-        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """Tell that the service reloads its settings; `reloaded` follows, however that went."""
+        if self._is_ready:
+            self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def reloaded(self) -> None:
+        """Tell that this is over. A service that still starts, or stops already, is not made ready by it."""
+        if self._is_ready:
+            self.ready()
 
     def stopping(self, seconds: float) -> None:
         """Tell that the service stops, and that this may take so many seconds."""
+        self._is_ready = False
         self._told = self._status()
         self._send("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(seconds * USEC)}", f"STATUS={self._told}")
 

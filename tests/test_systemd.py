@@ -40,7 +40,7 @@ class NotifyTests(SynchronousTestCase):
         notify.ready()
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         notify.reloading()
-        notify.ready()
+        notify.reloaded()
         notify.stopping(30)
         ready, reloading, again, stopping = self.told()
         self.assertEqual((ready, again), (["READY=1", "STATUS=well"],) * 2)
@@ -50,6 +50,17 @@ class NotifyTests(SynchronousTestCase):
         self.assertEqual(name, "MONOTONIC_USEC")
         self.assertGreaterEqual(int(usec), before)
         self.assertLessEqual(int(usec), time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
+
+    def test_reload_at_the_wrong_time(self) -> None:
+        """systemd: a reload while the service still starts, or stops already, does not make it ready."""
+        notify = self.make()
+        notify.reloading()
+        notify.reloaded()
+        notify.ready()
+        notify.stopping(30)
+        notify.reloading()
+        notify.reloaded()
+        self.assertEqual([lines[0] for lines in self.told()], ["READY=1", "STOPPING=1"])
 
     def test_abstract(self) -> None:
         """systemd: its socket may have an abstract address."""
