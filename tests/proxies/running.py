@@ -69,7 +69,10 @@ class RunningProxy:
         """Have it read its configuration again, and wait until a new worker is there."""
         before = self.children()
         self.process.send_signal(number)
-        wait_for("a new worker", lambda: self.children() - before)
+        try:
+            wait_for("a new worker", lambda: self.children() - before)
+        except AssertionError as fault:
+            raise AssertionError(f"{fault}; {self.name} said:\n{self.out}") from None
 
     def _listens(self) -> bool:
         if self.process.poll() is not None:
