@@ -152,7 +152,17 @@ class TerminalTests(ReloadTestCase):
         _, api, options = addresses()
         ours, theirs = pty.openpty()
         script = f'exec {" ".join(before)} "$@" > "{self.folder}/log" 2>&1 < /dev/null'
-        command = ["setsid", "-c", "sh", "-c", script, "sh", *twistd("-n", "--pidfile=", "slanger")]
+        command = [
+            "env",
+            "--default-signal=HUP",
+            "setsid",
+            "-c",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            *twistd("-n", "--pidfile=", "slanger"),
+        ]
         process = subprocess.Popen(
             [*command, f"--app-key={KEY}", "--redis-url=none", *options], stdin=theirs, env=environment()
         )
