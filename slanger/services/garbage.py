@@ -36,6 +36,10 @@ class Garbage:
         gc.collect(1)
         gc.freeze()
 
+    def look(self) -> None:
+        """Look at all that was not set apart."""
+        gc.collect()
+
     def sweep(self) -> None:
         """Look at all of it, once."""
         gc.unfreeze()

@@ -18,8 +18,11 @@ from slanger.services.garbage import Garbage
 INTERVAL = 1.0
 """Seconds between two looks."""
 
-FEW = 1000
-"""Things whose memory is not worth the while."""
+MANY = 1000
+"""Things more than before whose memory is worth being set apart."""
+
+FEW = 100
+"""Things whose memory is not worth being given back."""
 
 SWEEP_INTERVAL = 3600.0
 """Seconds after which circles are looked for everywhere."""
@@ -76,9 +79,10 @@ class Memory(Service):
         if self._clock.seconds() - self._swept_at >= SWEEP_INTERVAL:
             self._swept_at = self._clock.seconds()
             self._garbage.sweep()
-        elif count - self._settled > FEW:
+        elif count - self._settled > MANY:
             self._settled = count
             self._garbage.settle()
         if self._most > FEW and count < self._most / 2:
             self._most = count
+            self._garbage.look()
             self._trim()

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from slanger.services.garbage import THRESHOLDS, Garbage
-from slanger.services.memory import FEW, INTERVAL, SWEEP_INTERVAL, Memory, trim
+from slanger.services.memory import FEW, INTERVAL, MANY, SWEEP_INTERVAL, Memory, trim
 
 
 class MemoryTest(SynchronousTestCase):
@@ -39,6 +39,7 @@ class MemoryTest(SynchronousTestCase):
         self.assertEqual(self.trims, 0)
         self.see(4 * FEW, 3 * FEW)
         self.assertEqual(self.trims, 1)
+        self.assertEqual(self.garbage.done, ["begin", "look"])
         self.see(FEW)
         self.assertEqual(self.trims, 2)
 
@@ -55,10 +56,10 @@ class MemoryTest(SynchronousTestCase):
 
     def test_many_came(self) -> None:
         """Each time many more have come the collector settles, also when as many had come before and gone."""
-        self.see(FEW, 2 * FEW, 2 * FEW + 1, 3 * FEW)
+        self.see(MANY, 2 * MANY, 2 * MANY + 1, 3 * MANY)
         self.assertEqual(self.garbage.done, ["begin", "settle"])
-        self.see(4 * FEW, 0, FEW, 2 * FEW)
-        self.assertEqual(self.garbage.done, ["begin", "settle", "settle", "settle"])
+        self.see(4 * MANY, 0, MANY, 2 * MANY)
+        self.assertEqual(self.garbage.done, ["begin", "settle", "settle", "look", "settle"])
 
     def test_sweep(self) -> None:
         """Once in an hour circles are looked for everywhere."""
@@ -86,6 +87,10 @@ class NotedGarbage(Garbage):
     def settle(self) -> None:
         """Note it."""
         self.done.append("settle")
+
+    def look(self) -> None:
+        """Note it."""
+        self.done.append("look")
 
     def sweep(self) -> None:
         """Note it."""
