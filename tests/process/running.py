@@ -217,6 +217,20 @@ def ask(
     return answer
 
 
+def exchange(port: int, sent: bytes) -> bytes:
+    """Send bytes, say no more, and read what comes until the end."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+        try:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+            while piece := client.recv(65536):
+                received += piece
+        except ConnectionError:  # it was hung up on while it still spoke
+            pass
+    return received
+
+
 class _Connection(http.client.HTTPConnection):
     """HTTP to a host and port, with TLS or without, or to the path of a socket."""
 

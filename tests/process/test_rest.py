@@ -6,8 +6,7 @@ import socket
 import time
 
 from tests.api.requests import read_responses, request_bytes, signed_target
-from tests.process.running import ProcessTestCase
-from tests.process.test_serving import answer
+from tests.process.running import ProcessTestCase, exchange
 from tests.server import PATIENCE, Server
 
 BODY = b'{"name":"n","channel":"news","data":"d"}'
@@ -71,7 +70,7 @@ class RestTests(ProcessTestCase):
         """HTTP: who sends a request and closes his side at once still hears the answer."""
         with Server() as server:
             for _ in range(20):
-                (response,) = read_responses(answer(server.api_port, trigger()))
+                (response,) = read_responses(exchange(server.api_port, trigger()))
                 self.assertEqual(response.status, 200)
 
     def test_never_reads(self) -> None:
@@ -81,5 +80,5 @@ class RestTests(ProcessTestCase):
             with self.assertRaises(TimeoutError):
                 while sent < 500 * 1024 * 1024:
                     sent += client.send(requests)
-            (response,) = read_responses(answer(server.api_port, trigger()))
+            (response,) = read_responses(exchange(server.api_port, trigger()))
             self.assertEqual(response.status, 200)

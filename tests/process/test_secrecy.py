@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from websockets.typing import Origin
 
 from tests.api.requests import request_bytes, signature, signed_target
 from tests.builders import auth, user_auth
-from tests.process.running import Foreground, ProcessTestCase, ask, run
+from tests.process.running import Foreground, ProcessTestCase, ask, exchange, run
 from tests.server import KEY, PATIENCE, SECRET, Server
 
 PRIVATE = "the-message-nobody-else-reads"
@@ -142,17 +141,3 @@ def drain(client: ClientConnection) -> None:
             pass
     except ConnectionClosed:
         pass
-
-
-def exchange(port: int, sent: bytes) -> bytes:
-    """Send bytes, say no more, and read what comes until the end."""
-    received = b""
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
-        try:
-            client.sendall(sent)
-            client.shutdown(socket.SHUT_WR)
-            while piece := client.recv(65536):
-                received += piece
-        except ConnectionError:
-            pass
-    return received

@@ -16,7 +16,7 @@ import trustme
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.process.running import Foreground, ProcessTestCase, ask, read
+from tests.process.running import Foreground, ProcessTestCase, ask, exchange, read
 from tests.server import KEY, PATIENCE, SECRET, Server, free_port, wait_for
 
 HALF_A_CLIENT = """
@@ -203,7 +203,7 @@ class ClientTests(ProcessTestCase):
                 neighbour = self.connect(server.websocket_port)
                 for port in {server.websocket_port, server.api_port}:
                     for sent in garbage:
-                        self.assertNotIn(b"Traceback", answer(port, sent))
+                        self.assertNotIn(b"Traceback", exchange(port, sent))
                 self.assert_serves(neighbour, "127.0.0.1", server.api_port)
                 self.assertNotIn("Traceback", server.log)
 
@@ -228,7 +228,7 @@ class ClientTests(ProcessTestCase):
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         )
         with Server() as server:
-            self.assertIn(b'"code":4001', answer(server.websocket_port, handshake + b"\x88\x80\0\0\0\0"))
+            self.assertIn(b'"code":4001', exchange(server.websocket_port, handshake + b"\x88\x80\0\0\0\0"))
 
     def test_many_at_once(self) -> None:
         """Fan-out: a hundred clients on one channel hear everything, once and in order."""
@@ -241,17 +241,3 @@ class ClientTests(ProcessTestCase):
                 self.assertEqual(ask("POST", "/apps/3/events", body, "127.0.0.1", server.api_port)[0], 200)
             for client in clients:
                 self.assertEqual([read(client)["data"] for _ in range(20)], [str(number) for number in range(20)])
-
-
-def answer(port: int, sent: bytes) -> bytes:
-    """Send bytes, say no more, and read what comes until the end."""
-    received = b""
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
-        try:
-            client.sendall(sent)
-            client.shutdown(socket.SHUT_WR)
-            while piece := client.recv(65536):
-                received += piece
-        except ConnectionError:  # it was hung up on while it still spoke
-            pass
-    return received

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Self
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,6 +14,24 @@ EACH = 5
 
 TOGETHER = 10
 """Clients that share their channels."""
+
+
+class Calls:
+    """Counts calls, of Python and of C; use it as a context manager."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before = sys.getprofile()
+
+    def __enter__(self) -> Self:
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        sys.setprofile(self._before)
+
+    def _note(self, _frame: object, what: str, _subject: object) -> None:
+        self.count += what in ("call", "c_call")
 
 
 class ManyLeave(SynchronousTestCase):
@@ -26,23 +45,13 @@ class ManyLeave(SynchronousTestCase):
             for each in range(EACH):
                 user_id = str(number) if prefix else None
                 client.subscribe(f"{prefix}{number // TOGETHER}-{each}", user_id)
-        calls = 0
-
-        def note(_frame: object, what: str, _subject: object) -> None:
-            nonlocal calls
-            calls += what in ("call", "c_call")
-
-        before = sys.getprofile()
-        sys.setprofile(note)
-        try:
+        with Calls() as calls:
             for client in clients:
                 client.go()
             node.clock.advance(0)
-        finally:
-            sys.setprofile(before)
         self.assertEqual((len(node.registry), len(node.subscribers)), (0, 0))
         node.stop()
-        return calls
+        return calls.count
 
     def test_linear(self) -> None:
         """Gone: eight times as many take eight times as much, on public channels and on presence channels."""
@@ -61,20 +70,10 @@ class OneRoster(SynchronousTestCase):
         clients = [Client(node) for _ in range(present + 1)]
         for number, client in enumerate(clients[1:]):
             client.subscribe("presence-room", str(number))
-        calls = 0
-
-        def note(_frame: object, what: str, _subject: object) -> None:
-            nonlocal calls
-            calls += what in ("call", "c_call")
-
-        before = sys.getprofile()
-        sys.setprofile(note)
-        try:
+        with Calls() as calls:
             clients[0].subscribe("presence-room", "new")
-        finally:
-            sys.setprofile(before)
         node.stop()
-        return calls
+        return calls.count
 
     def test_flat(self) -> None:
         """Presence: with a thousand more present a join takes more by what it takes to tell each of them."""
