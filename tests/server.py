@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from tests.ports import free_port, listens
+
 KEY = "278d425bdf160c739803"
 SECRET = "7ad3773142a6692b25b8"
 PATIENCE = 20.0
@@ -20,20 +21,6 @@ PATIENCE = 20.0
 
 INTERVAL = 0.01
 """Seconds between two looks at whether something has happened."""
-
-
-def free_port() -> int:
-    """Find a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def listens(port: int) -> bool:
-    """Tell whether somebody listens on a port."""
-    with socket.socket() as probe:
-        return not probe.connect_ex(("127.0.0.1", port))
 
 
 def twistd(*arguments: str) -> list[str]:

@@ -29,7 +29,8 @@ from tests.benchmarks.processes import Processes
 from tests.benchmarks.subscribers import Subscriber
 from tests.benchmarks.targets import Serving
 from tests.benchmarks.workloads import WORKLOADS
-from tests.server import KEY, PATIENCE, SECRET, Server, free_port, twistd
+from tests.ports import free_port
+from tests.server import KEY, PATIENCE, SECRET, Server, twistd
 
 ROOT = Path(__file__).parents[2]
 SUBSCRIBERS = 40

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self, TypeVar
 
-from tests.server import PATIENCE, free_port
+from tests.ports import free_port
+from tests.server import PATIENCE
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from typing import Self
 from redis import Redis
 from redis.exceptions import ConnectionError as NoConnection
 
-from tests.server import PATIENCE, free_port, wait_for
+from tests.ports import free_port
+from tests.server import PATIENCE, wait_for
 
 MASTER = "slanger-master"
 """What Sentinels call the Redis they watch."""

@@ -12,8 +12,9 @@ from tests.cluster.case import ClusterTestCase
 from tests.cluster.nodes import ALONE, Node
 from tests.cluster.proxy import Proxy
 from tests.cluster.redis import RedisServer, Sentinels
+from tests.ports import free_port
 from tests.sdk.case import ADDED, fresh
-from tests.server import Server, free_port, let_pass, wait_for
+from tests.server import Server, let_pass, wait_for
 
 PASSWORD = "pass/word:with@all#kinds?"
 ENCODED = "pass%2Fword%3Awith%40all%23kinds%3F"

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from tests.conformance import table
 from tests.conformance.build import BuildFailed, Suite, suite
 from tests.conformance.verdict import GROUPS, Verdict, ask
-from tests.server import free_port, listens, wait_for
+from tests.ports import free_port, listens
+from tests.server import wait_for
 
 
 @contextmanager

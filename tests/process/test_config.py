@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.process.running import Foreground, ProcessTestCase, ask, read, run
-from tests.server import SECRET, free_port
+from tests.server import SECRET
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "features" / "apps.rst"
 APPS = {"shop-key": ("1", "shop-secret"), "chat-key": ("2", "chat-secret")}

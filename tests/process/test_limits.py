@@ -16,9 +16,10 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.api.requests import signed_target
+from tests.ports import free_port
 from tests.process.running import Foreground, ProcessTestCase, ask, read
 from tests.process.test_memory import HANDSHAKE, resident
-from tests.server import KEY, PATIENCE, Server, free_port, wait_for
+from tests.server import KEY, PATIENCE, Server, wait_for
 
 SLOW = 1000
 EVENTS = 60

@@ -12,8 +12,9 @@ from typing import Any
 
 from tests.cluster.nodes import JOINED, Node
 from tests.cluster.redis import RedisServer
+from tests.ports import free_port
 from tests.process.running import Daemon, Foreground, ProcessTestCase, ask, environment, read
-from tests.server import KEY, PATIENCE, SECRET, Server, free_port, twistd, wait_for
+from tests.server import KEY, PATIENCE, SECRET, Server, twistd, wait_for
 
 COMMON = ["time", "level", "namespace", "event", "message"]
 

@@ -15,9 +15,10 @@ from websockets.sync.client import connect
 
 from tests.cluster.nodes import JOINED, Cluster, Node
 from tests.cluster.redis import RedisServer
+from tests.ports import free_port, free_ports
 from tests.process.running import ProcessTestCase, ask, read, run
 from tests.scraping import scrape
-from tests.server import KEY, PATIENCE, Server, free_port, let_pass, wait_for
+from tests.server import KEY, PATIENCE, Server, let_pass, wait_for
 
 APP = KEY
 """What names the app in metrics, as it has no id."""
@@ -230,9 +231,9 @@ class PlacesTests(ProcessTestCase):
 
     def test_workers(self) -> None:
         """Metrics: each worker has a port of its own, in a row; together they tell what was done."""
-        base = free_port_block(3)
+        ports = free_ports(3)
         redis = self.enterContext(RedisServer())
-        options = (f"--redis-url={redis.url}", "--workers=3", f"--metrics-host=127.0.0.1:{base}")
+        options = (f"--redis-url={redis.url}", "--workers=3", f"--metrics-host=127.0.0.1:{ports.start}")
         server = self.enterContext(Server(*options))
         wait_for("all workers", lambda: server.log.count(JOINED) == 3)
         clients = [self.connect(server.websocket_port) for _ in range(12)]
@@ -242,24 +243,11 @@ class PlacesTests(ProcessTestCase):
         self.assertEqual(ask("POST", "/apps/3/events", body, "127.0.0.1", server.api_port)[0], 200)
         for client in clients:
             self.assertEqual(read(client)["data"], "1")
-        told = [scrape(base + number) for number in range(3)]
+        told = list(map(scrape, ports))
         self.assertEqual(sum(each("connections", app=APP) for each in told), 12)
         self.assertEqual(sum(each("deliveries_total", app=APP) for each in told), 12)
         self.assertEqual(sum(each("api_events_total", app=APP) for each in told), 1)
         self.assertEqual({each("broker_up") for each in told}, {1})
-
-
-def free_port_block(count: int) -> int:
-    """Find the first of some ports in a row that nobody listens on."""
-    while True:
-        first = free_port()
-        try:
-            for number in range(count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", first + number))
-        except OSError:
-            continue
-        return first
 
 
 class BrokerTests(ProcessTestCase):

@@ -14,9 +14,10 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.cluster.nodes import JOINED
 from tests.cluster.redis import RedisServer
+from tests.ports import free_port
 from tests.process.running import LISTENING, Daemon, ProcessTestCase, ask, environment, read
 from tests.process.test_start import addresses
-from tests.server import KEY, PATIENCE, SECRET, Server, free_port, twistd, wait_for
+from tests.server import KEY, PATIENCE, SECRET, Server, twistd, wait_for
 
 STAYS = "the settings stay as they were"
 

@@ -16,8 +16,9 @@ import trustme
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.ports import free_port
 from tests.process.running import Foreground, ProcessTestCase, ask, exchange, read
-from tests.server import KEY, PATIENCE, SECRET, Server, free_port, wait_for
+from tests.server import KEY, PATIENCE, SECRET, Server, wait_for
 
 HALF_A_CLIENT = """
 import signal, socket, sys

@@ -10,8 +10,9 @@ import trustme
 from websockets.exceptions import ConnectionClosed
 
 from slanger import __version__
+from tests.ports import free_port
 from tests.process.running import LISTENING, Daemon, Foreground, ProcessTestCase, read, run
-from tests.server import KEY, PATIENCE, SECRET, Server, free_port, wait_for
+from tests.server import KEY, PATIENCE, SECRET, Server, wait_for
 
 
 def addresses() -> tuple[int, int, tuple[str, str]]:

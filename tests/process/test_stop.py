@@ -13,8 +13,9 @@ from pathlib import Path
 
 from websockets.sync.client import ClientConnection, connect
 
+from tests.ports import free_port
 from tests.process.running import LISTENING, Daemon, ProcessTestCase, closed_with, read
-from tests.server import KEY, PATIENCE, Server, free_port, wait_for
+from tests.server import KEY, PATIENCE, Server, wait_for
 
 SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER`: daemons become children of this process, so that it learns how they ended."""

@@ -11,9 +11,10 @@ import sys
 from slanger.services.drain import LONGEST
 from tests.cluster.redis import RedisServer
 from tests.notified import NotifySocket
+from tests.ports import free_port
 from tests.process import activate
 from tests.process.running import LISTENING, ProcessTestCase, children, environment, read
-from tests.server import KEY, PATIENCE, free_port, twistd, wait_for
+from tests.server import KEY, PATIENCE, twistd, wait_for
 
 COUNT = 2
 """Workers."""

@@ -11,12 +11,13 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.ports import free_port
 from tests.process.running import ProcessTestCase, closed_with, read
 from tests.process.test_logs import named
 from tests.process.test_reload import ReloadTestCase, app
 from tests.process.test_stop import ready
 from tests.scraping import Scrape, scrape
-from tests.server import KEY, PATIENCE, Server, free_port, wait_for
+from tests.server import KEY, PATIENCE, Server, wait_for
 
 
 class ProxiedTests(ProcessTestCase):

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from tests.ports import free_port
 from tests.proxies import debian
-from tests.server import PATIENCE, free_port, wait_for
+from tests.server import PATIENCE, wait_for
 
 DOCS = Path(__file__).parents[2] / "docs" / "howto" / "proxies"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 
+from tests.ports import free_port
 from tests.scraping import Scrape, scrape
 from tests.sdk.case import ClientTestCase, fresh, running_driver
 from tests.sdk.sdks import PythonSdk, Refused
-from tests.server import KEY, SECRET, Server, free_port, wait_for
+from tests.server import KEY, SECRET, Server, wait_for
 
 ID = "3"
 

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.sdk.case import ClientTestCase, fresh
 from tests.sdk.driver import JS
-from tests.server import KEY, SECRET, Server, free_port, wait_for
+from tests.server import KEY, SECRET, Server, wait_for
 
 CHAT = Path(__file__).parents[2] / "docs" / "tutorial" / "chat" / "chat.py"
 
