@@ -4,7 +4,7 @@ Python frees what nobody refers to at once; its collector only looks for circles
 still: two to six milliseconds for each 1,000 connections. A connection leaves no circle behind unless Autobahn served
 it (tests say so), so there is little to find. What is there when the process has started, and each time many more have
 come, is therefore frozen: set apart, not looked at, yet freed at once when nobody refers to it. Circles among what was
-frozen are looked for once in an hour.
+frozen are looked for when most of it has gone, and once in an hour.
 """
 
 from __future__ import annotations

@@ -77,7 +77,10 @@ class Liveness(Service):
         """Watch no longer."""
         slot = self._slot_of.pop(mortal, None)
         if slot is not None:
-            self._slots.get(slot, {}).pop(mortal, None)
+            mortals = self._slots.get(slot, {})
+            mortals.pop(mortal, None)
+            if not mortals:
+                self._slots.pop(slot, None)
         self._pinged.pop(mortal, None)
 
     @property

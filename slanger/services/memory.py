@@ -27,6 +27,9 @@ FEW = 100
 SWEEP_INTERVAL = 3600.0
 """Seconds after which circles are looked for everywhere."""
 
+SWEEP_PAUSE = 60.0
+"""Seconds between two such sweeps when less than half is left of what was set apart: those who went left circles."""
+
 
 def trim() -> None:
     """Give back all that is free; where the C library cannot, nothing happens."""
@@ -36,7 +39,9 @@ def trim() -> None:
 
 
 class Memory(Service):
-    """Settle when many have come; trim when less than half is left of what there was, and no more often than that.
+    """Settle when many have come, more than ever since the last sweep; look and trim when less than half is left.
+
+    What comes and goes again and again is so set apart once, and not each time, with the circles it leaves.
 
     :param count: tells how many connections and channels there are.
     :param garbage: the collector.
@@ -55,6 +60,7 @@ class Memory(Service):
         self._swept_at = 0.0
         self._trim = trim
         self._most = 0
+        self._last = 0
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
 
@@ -73,16 +79,18 @@ class Memory(Service):
             self._garbage.end()
 
     def _look(self) -> None:
-        count = self._count()
+        count, now = self._count(), self._clock.seconds()
         self._most = max(self._most, count)
-        self._settled = min(self._settled, count)
-        if self._clock.seconds() - self._swept_at >= SWEEP_INTERVAL:
-            self._swept_at = self._clock.seconds()
+        none_go, self._last = count >= self._last, count
+        if now - self._swept_at >= (SWEEP_PAUSE if none_go and count < self._settled / 2 else SWEEP_INTERVAL):
+            self._swept_at = now
+            self._settled = self._most = count
             self._garbage.sweep()
+            self._trim()
         elif count - self._settled > MANY:
             self._settled = count
             self._garbage.settle()
-        if self._most > FEW and count < self._most / 2:
+        elif none_go and self._most > FEW and count < self._most / 2:
             self._most = count
             self._garbage.look()
             self._trim()

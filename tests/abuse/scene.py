@@ -27,8 +27,8 @@ PAUSE = 0.2
 CALM = 60.0
 """Seconds that the server has, when all is over, to give back what it holds."""
 
-STEADY = 2.0 * INTERVAL_OF_MEMORY
-"""Seconds without a change after which the server is calm: two looks of its own at its memory."""
+STEADY = 3.0 * INTERVAL_OF_MEMORY
+"""Seconds without a change after which the server is calm: three looks of its own at its memory."""
 
 FAULTS = ("Traceback", "Unhandled")
 """What is not to be found in the server's log."""

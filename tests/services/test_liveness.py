@@ -203,6 +203,7 @@ class LivenessTest(SynchronousTestCase):
         """Bounded: connections that came and went, before a ping or after it, leave nothing behind."""
         for patient in [self.watched() for _ in range(100)]:
             self.liveness.forget(patient)
+        self.assertEqual((self.liveness._slots, self.liveness._slot_of), ({}, {}))
         pinged = [self.watched() for _ in range(100)]
         self.pass_time(PATIENCE + 2)
         for patient in pinged:
