@@ -143,7 +143,7 @@ def assemble(
         websockets.handshakes,
         webhooks,
         drain_seconds=settings.drain_seconds,
-        on_leaving=lambda: notify.stopping(node.drain_seconds + LONGEST),
+        on_leaving=(rest.leave, lambda: notify.stopping(node.drain_seconds + LONGEST)),
     )
     parts = Parts(
         apps=apps,

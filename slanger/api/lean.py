@@ -187,7 +187,7 @@ class LeanChannel(ApiChannel):
                 return b""
             self._wanted = 0
             head = read_head(data, self.site.head_bytes)
-            if head is None:
+            if head is None or self.site.leaving:
                 break
             if len(data) < head.end:
                 self._wanted = head.end

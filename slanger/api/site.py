@@ -110,6 +110,13 @@ class ApiChannel(HTTPChannel):
         self.arrived()
         super().allContentReceived()
 
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Tell whether the connection outlives a request; while the node leaves none does, and callers are told."""
+        if self.site.leaving:
+            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+            return False
+        return bool(super().checkPersistence(request, version))
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the connection."""
         self.arrived()
@@ -179,10 +186,12 @@ class ApiSite(Site):
     """The HTTP server of the API. It never looks for form fields in a body.
 
     :ivar arrivals: the connections whose requests are not all there yet.
+    :ivar leaving: whether each connection is to end with the next answer.
     """
 
     protocol = ApiChannel  # type: ignore[assignment]  # the base is typed for its own only
     noisy = False
+    leaving = False
 
     def __init__(self, api: Api, reactor: IReactorTime) -> None:
         self.log_request = api.log_request
@@ -201,6 +210,10 @@ class ApiSite(Site):
         self.limits = self._api.limits = limits
         self.arrivals.seconds = limits.request_timeout
         self.timeOut = limits.keep_alive
+
+    def leave(self) -> None:
+        """Have callers connect again for their next request: to another node, before this one is gone."""
+        self.leaving = True
 
     def acceptableProtocols(self) -> list[bytes]:
         """Speak HTTP/1.1 over TLS; the channels here know nothing else."""

@@ -6,7 +6,7 @@ not much else to do, and the app's authorisation endpoint is not asked for all o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twisted.application.service import MultiService, Service
@@ -51,7 +51,7 @@ class Draining(MultiService):
 
     :ivar drain_seconds: over which clients are sent away; 0 is at once.
     :param handshakes: connections on which a client may still appear.
-    :param on_leaving: called first.
+    :param on_leaving: are called first.
     """
 
     _log = Logger()
@@ -65,7 +65,7 @@ class Draining(MultiService):
         handshakes: Handshakes,
         webhooks: Webhooks,
         drain_seconds: float,
-        on_leaving: Callable[[], object],
+        on_leaving: Sequence[Callable[[], object]],
     ) -> None:
         super().__init__()
         self._clock = clock
@@ -99,7 +99,8 @@ class Draining(MultiService):
 
     async def _leave(self) -> None:
         self._readiness.leave()
-        self._on_leaving()
+        for tell in self._on_leaving:
+            tell()
         for port in self._closed_first:
             await maybeDeferred(port.stopService)
             await self._until(lambda: not len(self._handshakes), LINGER)

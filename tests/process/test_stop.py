@@ -24,6 +24,7 @@ HANDSHAKE = (
     f"GET /app/{KEY}?protocol=7 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 ).encode()
+HEALTH = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
 GOODBYE = b"\x88\x80\0\0\0\0"
 """A close frame of a client."""
 
@@ -76,6 +77,21 @@ class Stopping(ProcessTestCase):
                         self.assertNotEqual(probe.connect_ex(("127.0.0.1", server.websocket_port)), 0)
                 self.assertTrue(Path(f"/proc/{server.pid}/exe").exists())
 
+    def test_kept_alive(self) -> None:
+        """Stop: while clients are sent away each answer ends its connection, also one to a request that had begun."""
+        with Server("--drain-seconds=60") as server:
+            clients = self.crowd(server, 300)
+            callers = [self.enterContext(kept_alive(server.api_port)) for _ in range(3)]
+            callers[1].sendall(HEALTH[:20])
+            server.signal(signal.SIGTERM)
+            self.assertEqual(closed_with(clients[0]), 4200)
+            for caller, request in zip(callers, (HEALTH, HEALTH[20:], HEALTH * 2), strict=True):
+                caller.sendall(request)
+                answer = everything(caller)
+                self.assertEqual(answer.count(b"HTTP/1.1 200 OK"), 1)
+                self.assertIn(b"Connection: close\r\n", answer)
+                self.assertIn(b'{"status":"ok"}', answer)
+
     def test_second_signal(self) -> None:
         """Stop: a second signal ends the process at once, by that signal, however many clients there are."""
         for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)):
@@ -95,7 +111,7 @@ class Stopping(ProcessTestCase):
             for client in clients:
                 client.sendall(HANDSHAKE + GOODBYE)
             for request in requests:
-                request.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+                request.sendall(HEALTH)
             server.signal(signal.SIGTERM)
             server.resume()
             self.assertEqual(server.wait(), 0)
@@ -118,6 +134,19 @@ class Stopping(ProcessTestCase):
             wait_for("its end", lambda: ended(daemon.pid, status.append))
             self.assertEqual(status, [0])
             self.assertFalse(daemon.pid_file.exists())
+
+
+def kept_alive(port: int) -> socket.socket:
+    """Connect to a server, and have it answer once."""
+    connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    connection.sendall(HEALTH)
+    answer = b""
+    while not answer.endswith(b"}"):
+        part = connection.recv(65536)
+        assert part, answer
+        answer += part
+    assert b"Connection: close" not in answer, answer
+    return connection
 
 
 def everything(connection: socket.socket) -> bytes:

@@ -86,7 +86,7 @@ class DrainTests(SynchronousTestCase):
             self.handshakes,
             self.webhooks,
             drain_seconds=seconds,
-            on_leaving=lambda: self.note("leaving"),
+            on_leaving=[lambda: self.note("leaving")],
         )
         self.webhooks.setServiceParent(self.draining)
         self.draining.add_port(Port(self, "websockets"), for_requests=False)
