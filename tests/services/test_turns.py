@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 
 from twisted.internet.epollreactor import EPollReactor
@@ -26,6 +25,9 @@ class Counting(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Count it."""
         self.factory.lost += 1
+        fault, self.factory.fault = self.factory.fault, None
+        if fault is not None:
+            raise fault
 
 
 class Counts(Factory):
@@ -34,6 +36,8 @@ class Counts(Factory):
     noisy = False
     protocol = Counting  # type: ignore[assignment]
     made = lost = 0
+    fault: Exception | None = None
+    """Raised by whichever connection is lost first."""
 
 
 class ShortTurnsTests(SynchronousTestCase):
@@ -51,9 +55,13 @@ class ShortTurnsTests(SynchronousTestCase):
             each.connectionLost(connectionDone)
         self.reactor._poller.close()
 
-    def vanish(self, count: int) -> list[int]:
-        """Connect so many and let all vanish at once; tell how many were taken up in each turn, until none was left."""
+    def vanish(self, count: int, fault: Exception | None = None) -> list[int]:
+        """Connect so many and let all vanish at once; tell how many were taken up in each turn, until none was left.
+
+        :param fault: raised as the first of them is lost.
+        """
         counts = Counts()
+        counts.fault = fault
         port = self.reactor.listenTCP(0, counts, backlog=count, interface="127.0.0.1")
         sockets = [socket.create_connection(("127.0.0.1", port.getHost().port)) for _ in range(count)]
         while counts.made < count:
@@ -72,20 +80,26 @@ class ShortTurnsTests(SynchronousTestCase):
         self.turns.startService()
         self.assertEqual(self.vanish(3 * EVENTS + 1), [EVENTS, EVENTS, EVENTS, 1])
 
+    def test_fault(self) -> None:
+        """Faults: a connection that fails as it is lost is logged, and keeps no other from its turn."""
+        self.turns.startService()
+        self.assertEqual(self.vanish(EVENTS, ZeroDivisionError("of a test")), [EVENTS])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_stop(self) -> None:
         """A service that stopped leaves the reactor as it was, with all that it watches."""
         self.turns.startService()
         self.turns.stopService()
-        self.assertIsInstance(self.reactor._poller, select.epoll)
         self.assertEqual(self.vanish(2 * EVENTS), [2 * EVENTS])
 
     def test_other_reactors(self) -> None:
         """Another kind of reactor is left alone."""
         other = PollReactor()
-        poller = other._poller
+        before = dict(vars(other))
         turns = ShortTurns(other)
         turns.startService()
+        self.assertEqual(vars(other), before)
         turns.stopService()
-        self.assertIs(other._poller, poller)
+        self.assertEqual(vars(other), before)
         for each in other.removeAll():
             each.connectionLost(connectionDone)
