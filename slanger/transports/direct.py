@@ -14,13 +14,21 @@ from typing import Any
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Server
 
+Send = Callable[[Any, bytes], bytes]
+"""Sends bytes over a transport, and gives back those that are left for its `write`."""
+
 Write = Callable[[Any, bytes], object]
 """Writes bytes to a transport."""
 
 
+def sender(transport: ITransport) -> Send:
+    """Choose the fastest way to send over a transport that keeps the order of what is sent and written."""
+    return send_directly if isinstance(transport, Server) and not transport.TLS else send_nothing
+
+
 def writer(transport: ITransport) -> Write:
     """Choose the fastest way to write to a transport that keeps the order of what is written."""
-    return write_directly if isinstance(transport, Server) and not transport.TLS else write_ordinarily
+    return write_directly if sender(transport) is send_directly else write_ordinarily
 
 
 def buffered(transport: Any) -> int:
@@ -31,23 +39,32 @@ def buffered(transport: Any) -> int:
     return waiting + sum(map(len, getattr(transport, "_appSendBuffer", ())))
 
 
+def send_nothing(transport: ITransport, data: bytes) -> bytes:
+    """Leave all of it."""
+    return data
+
+
+def send_directly(transport: Any, data: bytes) -> bytes:
+    """Send straight to the socket, as much as it takes, while the transport has nothing buffered.
+
+    :param transport: a TCP connection of Twisted's. That nothing is buffered shows in `dataBuffer` and
+        `_tempDataBuffer`; the latter is Twisted's own, and a test holds a real connection against it.
+    """
+    if transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting or not transport.connected:
+        return data
+    try:
+        return data[transport.socket.send(data) :]
+    except OSError:
+        return data  # full, or broken: the transport meets the same, and knows what to do
+
+
 def write_ordinarily(transport: ITransport, data: bytes) -> None:
     """Leave it to the transport."""
     transport.write(data)
 
 
 def write_directly(transport: Any, data: bytes) -> None:
-    """Write straight to the socket while the transport has nothing buffered, and through the transport otherwise.
-
-    :param transport: a TCP connection of Twisted's. That nothing is buffered shows in `dataBuffer` and
-        `_tempDataBuffer`; the latter is Twisted's own, and a test holds a real connection against it.
-    """
-    if transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting or not transport.connected:
-        transport.write(data)
-        return
-    try:
-        sent = transport.socket.send(data)
-    except OSError:
-        sent = 0  # full, or broken: the transport meets the same, and knows what to do
-    if sent < len(data):
-        transport.write(data[sent:])
+    """Send straight to the socket, and leave the rest to the transport."""
+    rest = send_directly(transport, data)
+    if rest:
+        transport.write(rest)

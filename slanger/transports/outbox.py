@@ -13,7 +13,7 @@ from zope.interface import implementer
 from slanger.domain.limits import Limits
 from slanger.protocol.messages import Message
 from slanger.tallies import Meter, Tallies
-from slanger.transports.direct import buffered, writer
+from slanger.transports.direct import buffered, sender
 from slanger.transports.frames import frame
 
 RELIEF = 0.9
@@ -96,7 +96,7 @@ class Outbox:
     Frames of one turn leave in one write. While the transport's buffer is full they wait here; when more than
     `Limits.backlog_bytes` wait, or too much for all together, they are dropped and the owner is told, once.
 
-    :param transport: where bytes go.
+    :param transport: where bytes go. It learns of the outbox when it is first left something to write: most never are.
     :ivar meter: counts them; that of nobody, until it is known whose they are.
     """
 
@@ -105,18 +105,19 @@ class Outbox:
         "_due",
         "_frames",
         "_held",
+        "_known",
         "_owner",
         "_paused",
+        "_send",
         "_transport",
         "_turn",
         "_waiting",
-        "_write",
         "meter",
     )
 
     def __init__(self, transport: ITransport, turn: Turn, owner: Owner) -> None:
         self._transport = transport
-        self._write = writer(transport)
+        self._send = sender(transport)
         self._turn = turn
         self._owner = owner
         self.meter = turn.tallies.nobody
@@ -126,7 +127,7 @@ class Outbox:
         self._held = 0
         self._paused = False
         self._closed = False
-        IConsumer(transport).registerProducer(self, True)
+        self._known = False
 
     def send(self, message: Message) -> None:
         """Send a text when the turn is over."""
@@ -179,7 +180,8 @@ class Outbox:
         self._send_all()
         self._closed = True
         self._catch_up()
-        IConsumer(self._transport).unregisterProducer()
+        if self._known:
+            IConsumer(self._transport).unregisterProducer()
 
     def pauseProducing(self) -> None:
         """Learn that the transport's buffer is full."""
@@ -215,7 +217,16 @@ class Outbox:
             meter = self.meter
             meter.messages_sent += len(frames)
             meter.bytes_sent += len(data)
-            self._write(self._transport, data)
+            rest = self._send(self._transport, data)
+            if rest:
+                self._leave(rest)
+
+    def _leave(self, rest: bytes) -> None:
+        """Leave it to the transport, which tells from now on when its buffer is full."""
+        if not self._known:
+            self._known = True
+            IConsumer(self._transport).registerProducer(self, True)
+        self._transport.write(rest)
 
 
 class Nowhere:

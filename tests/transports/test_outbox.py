@@ -34,8 +34,13 @@ class OutboxTests(SynchronousTestCase):
         self.outbox.close()
 
     def test_interface(self) -> None:
-        """Interfaces: an outbox is told by the transport when to pause."""
+        """Interfaces: an outbox is told when to pause, by a transport that is left something to write."""
         verifyObject(IPushProducer, self.outbox)
+        self.assertIsNone(self.transport.producer)
+        self.outbox.put(b"a")
+        self.clock.advance(0)
+        self.outbox.put(b"b")
+        self.clock.advance(0)
         self.assertIs(self.transport.producer, self.outbox)
 
     def test_joined(self) -> None:
