@@ -21,13 +21,14 @@ class Opening:
 
         To wait for that is worth it: one burst of answers wakes clients less often than answers one by one.
         """
-        upgrade = read_upgrade(data) if len(data) <= connection.home.limits.header_bytes else None
-        if upgrade is None:
+        plain = read_upgrade(data) if len(data) <= connection.home.limits.header_bytes else None
+        if plain is None:
             connection.way = connection.home.long_way(connection, Stage.OPENING)
             connection.way.take(connection, data)
             return
         connection.way = OPEN
-        connection.open(upgrade.path, upgrade.version, upgrade.origin, upgrade.forwarded, upgrade.answer)
+        upgrade, answer = plain
+        connection.open(upgrade.path, upgrade.version, upgrade.origin, upgrade.forwarded, answer)
 
     def close(self, connection: WebSocketConnection, code: int, reason: bytes) -> None:
         """Do nothing: nobody was let in yet."""

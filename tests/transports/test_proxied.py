@@ -335,9 +335,9 @@ class ForwardedTests(RecordedTestCase):
     def test_as_proxies_write(self) -> None:
         """X-Forwarded-For: a browser's handshake goes the short way behind real proxies, too."""
         for head in (AS_NGINX_WRITES, AS_HAPROXY_WRITES):
-            upgrade = read_upgrade(head.replace("\n", "\r\n").encode())
-            assert upgrade is not None, head
-            self.assertEqual(upgrade.forwarded, "198.51.100.1")
+            plain = read_upgrade(head.replace("\n", "\r\n").encode())
+            assert plain is not None, head
+            self.assertEqual(plain[0].forwarded, "198.51.100.1")
 
     def test_two_headers(self) -> None:
         """X-Forwarded-For: two such headers are one list."""

@@ -38,6 +38,7 @@ def request(
 
 
 HANDSHAKE = request(*PLAIN_HEADERS)
+KEY_LINE = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 PING = b"\x89\x81abcd^"
 
 LIMIT = 200
@@ -163,10 +164,11 @@ class PlainHandshakeTests(SynchronousTestCase):
 
     def assert_plain(self, *headers: tuple[str, str]) -> None:
         """Check that a handshake with these headers is plain."""
-        upgrade = read_upgrade(request(*PLAIN_HEADERS, *headers))
-        assert upgrade is not None, headers
+        plain = read_upgrade(request(*PLAIN_HEADERS, *headers))
+        assert plain is not None, headers
+        upgrade, answer = plain
         self.assertEqual((upgrade.path, upgrade.version), (f"/app/{KEY}", "7"))
-        self.assertIn(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", upgrade.answer)
+        self.assertIn(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", answer)
 
     def test_clients(self) -> None:
         """WebSocket handshake: what browsers and the official clients send is plain."""
@@ -193,8 +195,24 @@ class PlainHandshakeTests(SynchronousTestCase):
             request(*PLAIN_HEADERS, ("Sec-WebSocket-Protocol", "a, a")),
             request(*PLAIN_HEADERS, path="http://localhost/app/k"),
             HANDSHAKE.replace(b"13\r\n", b"8\r\n"),
+            HANDSHAKE.replace(KEY_LINE, b""),
+            HANDSHAKE.replace(KEY_LINE, KEY_LINE + KEY_LINE),
+            HANDSHAKE.replace(KEY_LINE, KEY_LINE.replace(b"==", b"=")),
+            HANDSHAKE.replace(KEY_LINE, b"") + KEY_LINE,
+            KEY_LINE + HANDSHAKE.replace(KEY_LINE, b""),
         ):
             self.assertIsNone(read_upgrade(odd), odd)
+            self.assertIsNone(read_upgrade(odd), odd)  # what is remembered is no better
+
+    def test_each_its_key(self) -> None:
+        """WebSocket handshake: two that say the same are answered each by its own key, however its name is written."""
+        one = read_upgrade(HANDSHAKE)
+        assert one is not None
+        for name in (b"Sec-WebSocket-Key", b"sec-websocket-key", b"Sec-Websocket-Key"):
+            other = read_upgrade(HANDSHAKE.replace(KEY_LINE, name + b": AAAAAAAAAAAAAAAAAAAAAA==\r\n"))
+            assert other is not None, name
+            self.assertEqual(other[0], one[0])
+            self.assertIn(b"Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n", other[1])
 
 
 class PlainFrameTests(SynchronousTestCase):
