@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -307,7 +308,7 @@ class MemoryNode:
     :param broker: makes the broker.
     :param webhooks: in place of those that only keep what they are told.
     :param limits: of the node.
-    :param random_below: entropy; by default it counts, so the first socket id is 0.1.
+    :param random_below: entropy; by default it counts, so the first socket id is 0.1, and the next 2.3.
     """
 
     def __init__(
@@ -320,7 +321,7 @@ class MemoryNode:
         limits: Limits = LIMITS,
         verbose: bool = False,
     ) -> None:
-        count = iter(range(10**9))
+        count = itertools.count(1, 2 * 10**10 + 2)
         self.clock = clock or Clock()
         self.recorded = RecordedWebhooks()
         self.webhooks: IWebhooks = webhooks or self.recorded

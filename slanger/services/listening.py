@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
-from socket import AF_UNIX, IPPROTO_TCP
+from socket import AF_UNIX, IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
 from twisted.application.service import Service
@@ -32,7 +32,7 @@ class Listening(Service):
     :param what: who listens, for the log, such as ``WebSocket server``.
     :param where: the address as the operator wrote it.
     :param limits: say what the kernel takes for one connection before it is sent. Left to itself it takes some 3 MB
-        for a client that reads nothing; connections have this option from the socket they came in by.
+        for a client that reads nothing.
     :param shared: whether somebody else keeps the port open, and takes who waits there: systemd, for a successor.
     :param guard: stands before the listening socket; see `slanger.descriptors`.
     """
@@ -86,18 +86,25 @@ class Listening(Service):
         self._port = port
         if self._guard is not None and hasattr(port, "socket"):
             port.socket = self._guard(port.socket)
-        self._bound()
+        self._hand_down()
         self._log.info("{what} listening on {where}", event="listening", what=self.name, where=self._where)
 
     def apply(self, limits: Limits) -> None:
         """Go by another limit for connections that come from now on."""
         self._unsent_bytes = limits.unsent_bytes
-        self._bound()
+        self._hand_down()
 
-    def _bound(self) -> None:
-        """Bound what the kernel takes for connections; a UNIX socket bounds that itself."""
+    def _hand_down(self) -> None:
+        """Set what connections have from the socket they come in by, so that nothing need be set on each of them.
+
+        What is sent leaves at once (`TCP_NODELAY`), and there is a bound to what the kernel takes. A UNIX socket knows
+        neither: it does the one, and bounds the other itself.
+        """
         listening = getattr(self._port, "socket", None)
-        if listening is not None and listening.family != AF_UNIX and TCP_NOTSENT_LOWAT is not None:
+        if listening is None or listening.family == AF_UNIX:
+            return
+        listening.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        if TCP_NOTSENT_LOWAT is not None:
             listening.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, self._unsent_bytes)
 
     def _fault(self, cause: BaseException | None) -> StartupFault:

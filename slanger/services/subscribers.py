@@ -48,7 +48,8 @@ AT_ONCE = 200
 """Connections that are closed in one turn of the reactor, where many are."""
 
 SOCKET_ID_PART = 10**10
-"""Each half of a socket id is random below this: unique in a cluster without asking anyone."""
+"""Each half of a socket id is random below this: unique in a cluster without asking anyone. Both are drawn at once, as
+the kernel is asked each time."""
 
 
 @implementer(ISubscriber, IConnected)
@@ -192,7 +193,7 @@ class Subscribers(Service):
         app = self._served(key)
         _check_version(version, app)
         self._admission.let_in(app, wire, origin)
-        socket_id = f"{self._random_below(SOCKET_ID_PART)}.{self._random_below(SOCKET_ID_PART)}"
+        socket_id = "%d.%d" % divmod(self._random_below(SOCKET_ID_PART**2), SOCKET_ID_PART)
         if self.verbose:
             wire = TracedWire(wire)
         subscriber = Subscriber(app, socket_id, wire, self)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from contextlib import suppress
 from math import inf
 from typing import Protocol
 from urllib.parse import unquote
@@ -45,6 +44,8 @@ PAID_AT_ONCE = 256
 
 SHOWN = 200
 """Characters of a path that are repeated."""
+
+_NEVER = -inf
 
 _REASON_BYTES = 123
 """What a close frame holds beside the code (RFC 6455, 5.5)."""
@@ -155,7 +156,7 @@ class WebSocketConnection(TwistedProtocol):
         self.send: Callable[[Message], None] = NOWHERE.send
         self._client: IConnected = home.nobody
         self.spare = PAID_AT_ONCE
-        self._paid_until = -inf
+        self._paid_until = _NEVER
 
     # From Twisted
 
@@ -165,8 +166,6 @@ class WebSocketConnection(TwistedProtocol):
             self.home.refused["", "descriptors"] += 1
             self.transport.abortConnection()
             return
-        with suppress(AttributeError, OSError):  # a UNIX socket
-            self.transport.setTcpNoDelay(True)
         self.home.handshakes.begin(self)
 
     def dataReceived(self, data: bytes) -> None:

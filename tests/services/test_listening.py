@@ -7,15 +7,17 @@ import socket
 from twisted.internet import endpoints
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.tcp import Port
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from slanger.domain.limits import Limits
 from slanger.faults import StartupFault
-from slanger.services.listening import Listening
+from slanger.services.listening import TCP_NOTSENT_LOWAT, Listening
 
 UNSENT = Limits(unsent_bytes=65536)
 
@@ -82,6 +84,20 @@ class ListeningTest(SynchronousTestCase):
         self.successResultOf(stopping)
         self.assertTrue(endpoint.stopped)
         self.assertIsNone(listening.stopService())
+
+    def test_handed_down(self) -> None:
+        """What is sent leaves at once, and the kernel takes no more than the limit: connections have it from the port."""
+        reactor = EPollReactor()
+        self.addCleanup(reactor._poller.close)
+        endpoint = endpoints.TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+        listening = Listening(endpoint, Factory.forProtocol(Protocol), "REST API", ":0", UNSENT)
+        listening.privilegedStartService()
+        (port,) = (each for each in reactor.removeAll() if isinstance(each, Port))
+        self.addCleanup(port.connectionLost, connectionDone)
+        with socket.create_connection(port.socket.getsockname()), port.socket.accept()[0] as accepted:
+            self.assertTrue(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            if TCP_NOTSENT_LOWAT is not None:
+                self.assertEqual(accepted.getsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT), UNSENT.unsent_bytes)
 
     def test_stop_without_a_port(self) -> None:
         """A service that never listened stops without a fault."""

@@ -124,8 +124,8 @@ class SocketIds(SubscribersTestCase):
     def test_range(self) -> None:
         """connection_established: each half is random below 10 to the 10th."""
         asked: list[int] = []
-        self.begin(lambda below: asked.append(below) or 5)  # type: ignore[func-returns-value]
-        self.assertEqual((self.socket_id(), asked), ("5.5", [10**10, 10**10]))
+        self.begin(lambda below: asked.append(below) or 5 * 10**10 + 7)  # type: ignore[func-returns-value]
+        self.assertEqual((self.socket_id(), asked), ("5.7", [10**20]))
 
     def test_unique(self) -> None:
         """connection_established: no two clients share an id."""
@@ -349,7 +349,7 @@ class Tracing(SubscribersTestCase):
 
     def setUp(self) -> None:
         """Start a node that traces."""
-        self.begin(lambda _below: 1234, verbose=True)
+        self.begin(lambda _below: 1234 * 10**10 + 1234, verbose=True)
 
     def traced(self, *texts: bytes) -> str:
         """Let a client say something and go; give what the log has of it, and check that no secret is in it."""
@@ -429,7 +429,7 @@ class Tracing(SubscribersTestCase):
 
     def test_off(self) -> None:
         """Without it nothing is logged."""
-        self.begin(lambda _below: 1234)
+        self.begin(lambda _below: 1234 * 10**10 + 1234)
         self.assertEqual(self.traced(subscribe("private-a"), say("pusher:ping"), b"garbage"), "")
 
     def test_interfaces(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -152,7 +153,7 @@ class WebSocketTestCase(SynchronousTestCase):
 
     def serve(self, app: App, **limits: Any) -> None:
         """Serve an app, with the node's limits changed as named."""
-        numbers = iter(range(1, 100_000))
+        numbers = itertools.count(10**10 + 2, 2 * 10**10 + 2)  # for the ids 1.2, 3.4 and so on
         self.app = app
         self.node = MemoryNode(app, clock=self.clock, limits=Limits(**limits), random_below=lambda below: next(numbers))
         self.registry = self.node.registry
