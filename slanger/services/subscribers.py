@@ -193,7 +193,8 @@ class Subscribers(Service):
         app = self._served(key)
         _check_version(version, app)
         self._admission.let_in(app, wire, origin)
-        socket_id = "%d.%d" % divmod(self._random_below(SOCKET_ID_PART**2), SOCKET_ID_PART)
+        left, right = divmod(self._random_below(SOCKET_ID_PART**2), SOCKET_ID_PART)
+        socket_id = f"{left}.{right}"
         if self.verbose:
             wire = TracedWire(wire)
         subscriber = Subscriber(app, socket_id, wire, self)

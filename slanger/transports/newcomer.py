@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.protocols.policies import TimeoutMixin
+from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
+
+from slanger.deadlines import Deadlines
 
 
 class Taker(NamedTuple):
@@ -23,18 +25,17 @@ class Taker(NamedTuple):
     rest: bytes
 
 
-class Newcomer(Protocol, TimeoutMixin):
+class Newcomer(Protocol):
     """A connection of which it is not clear who takes it. Once it is, all its events go there.
 
-    :param seconds: until that must be clear.
+    :param undecided: those of its port; until when it must be clear.
     """
 
     transport: ITCPTransport
 
-    def __init__(self, clock: IReactorTime, seconds: float) -> None:
+    def __init__(self, undecided: Undecided) -> None:
         self._received = b""
-        self._seconds = seconds
-        self.callLater = clock.callLater  # type: ignore[assignment]
+        self._undecided = undecided
 
     def decide(self, received: bytes) -> Taker | None:
         """Tell who takes the connection, None where that is not clear yet.
@@ -45,7 +46,7 @@ class Newcomer(Protocol, TimeoutMixin):
 
     def connectionMade(self) -> None:
         """Wait for the first bytes, but not for ever."""
-        self.setTimeout(self._seconds)
+        self._undecided.begin(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Collect the first bytes."""
@@ -55,27 +56,29 @@ class Newcomer(Protocol, TimeoutMixin):
             self._received = b""
             self._become(taker)
 
-    def timeoutConnection(self) -> None:
+    def late(self) -> None:
         """Give up on a connection that says nothing."""
         self.give_up()
 
     def give_up(self) -> None:
         """End the connection: nobody takes it."""
-        self.setTimeout(None)
+        self._undecided.end(self)
         self.dataReceived = _ignore  # type: ignore[method-assign]
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget a connection that left before it said anything."""
-        self.setTimeout(None)
+        self._undecided.end(self)
 
     def _become(self, taker: Taker) -> None:
-        self.setTimeout(None)
+        self._undecided.end(self)
         protocol = taker.factory.buildProtocol(taker.address)  # type: ignore[arg-type]
         if protocol is None:
             self.give_up()
             return
-        if isinstance(protocol, Newcomer):  # its own will change
+        if isinstance(self.transport, Server) and not self.transport.TLS:
+            self.transport.protocol = protocol  # and nothing is left of this one
+        elif isinstance(protocol, Newcomer):  # its own will change
             self.dataReceived = lambda data: protocol.dataReceived(data)  # type: ignore[method-assign]  # noqa: PLW0108
             self.connectionLost = lambda reason=connectionDone: protocol.connectionLost(reason)  # type: ignore[method-assign]
         else:
@@ -84,6 +87,14 @@ class Newcomer(Protocol, TimeoutMixin):
         protocol.makeConnection(self.transport)
         if taker.rest:
             protocol.dataReceived(taker.rest)
+
+
+Undecided = Deadlines[Newcomer]
+
+
+def undecided(clock: IReactorTime, seconds: float) -> Undecided:
+    """Make what gives the newcomers of a port so much time each."""
+    return Deadlines(clock, seconds, lambda newcomer: newcomer.late())
 
 
 def _ignore(data: bytes) -> None:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from slanger.complaints import Complaints
 from slanger.domain.limits import Limits
 from slanger.proxies import Proxies, address_of
-from slanger.transports.newcomer import Newcomer, Taker
+from slanger.transports.newcomer import Newcomer, Taker, undecided
 from slanger.transports.proxy_header import BadHeader, read_proxy_header
 
 
@@ -23,7 +23,7 @@ class _Announced(Newcomer):
     """A connection of a trusted proxy, that has not said yet whom it is for."""
 
     def __init__(self, port: ProxiedPort, address: IAddress | None) -> None:
-        super().__init__(port.clock, port.limits.handshake_timeout)
+        super().__init__(port.undecided)
         self._port = port
         self._address = address
 
@@ -41,7 +41,7 @@ class _Announced(Newcomer):
             address = (IPv6Address if ":" in header.host else IPv4Address)("TCP", header.host, header.port)
         return Taker(self._port.behind, address, received[header.length :])
 
-    def timeoutConnection(self) -> None:
+    def late(self) -> None:
         """Give up on a proxy that sends nothing."""
         self._refuse("it sent no whole PROXY header in time")
 
@@ -58,7 +58,7 @@ class ProxiedPort(Factory):
     :param behind: makes them, once it is known whom they are for.
     :param proxies: who must send a header.
     :param complaints: told of those that do not; they are counted by `Tallies.proxy_headers_refused`.
-    :ivar limits: a header must be there as soon as a handshake.
+    :ivar undecided: those whose header must be there as soon as a handshake.
     """
 
     noisy = False
@@ -67,14 +67,13 @@ class ProxiedPort(Factory):
         self, behind: IProtocolFactory, proxies: Proxies, clock: IReactorTime, limits: Limits, complaints: Complaints
     ) -> None:
         self.behind = behind
-        self.clock = clock
-        self.limits = limits
+        self.undecided = undecided(clock, limits.handshake_timeout)
         self._proxies = proxies
         self._complaints = complaints
 
     def apply(self, limits: Limits) -> None:
         """Go by other limits from now on."""
-        self.limits = limits
+        self.undecided.seconds = limits.handshake_timeout
 
     def doStart(self) -> None:
         """Start what is behind."""

@@ -7,14 +7,14 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from slanger.domain.limits import Limits
-from slanger.transports.newcomer import Newcomer, Taker
+from slanger.transports.newcomer import Newcomer, Taker, undecided
 
 
 class _Newcomer(Newcomer):
     """A connection that has not said yet what it is."""
 
     def __init__(self, port: SharedPort, address: IAddress | None) -> None:
-        super().__init__(port.clock, port.limits.handshake_timeout)
+        super().__init__(port.undecided)
         self._port = port
         self._address = address
 
@@ -57,15 +57,16 @@ class SharedPort(Factory):
         limits: Limits,
         path_prefix: str = "",
     ) -> None:
-        self.limits = limits
+        self.undecided = undecided(clock, limits.handshake_timeout)
+        self.apply(limits)
         self.websockets = websockets
         self.rest = rest
-        self.clock = clock
         self.path_prefix = path_prefix.encode()
 
     def apply(self, limits: Limits) -> None:
         """Go by other limits from now on."""
         self.limits = limits
+        self.undecided.seconds = limits.handshake_timeout
 
     def doStart(self) -> None:
         """Start both."""

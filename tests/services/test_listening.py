@@ -86,7 +86,7 @@ class ListeningTest(SynchronousTestCase):
         self.assertIsNone(listening.stopService())
 
     def test_handed_down(self) -> None:
-        """What is sent leaves at once, and the kernel takes no more than the limit: connections have it from the port."""
+        """Connections have it from the port that what is sent leaves at once, and that the kernel takes no more."""
         reactor = EPollReactor()
         self.addCleanup(reactor._poller.close)
         endpoint = endpoints.TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")

@@ -220,6 +220,7 @@ class PortTests(SynchronousTestCase):
                 self.assertEqual(self.behind.addresses[-1], kind("TCP", host, 56324))
                 protocol.connectionLost(connectionDone)
                 self.assertEqual(made.lost, 1)
+        self.clock.advance(LIMITS.handshake_timeout)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_of_the_proxy(self) -> None:

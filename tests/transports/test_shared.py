@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import weakref
+
 from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
@@ -17,6 +20,7 @@ from slanger.transports.shared import SharedPort
 from tests.builders import LIMITS
 from tests.server import KEY
 from tests.transports.client import APP, Client, Transport, WebSocketTestCase
+from tests.transports.test_short_writes import Accepted, Reactor
 
 ADDRESS = IPv4Address("TCP", "192.0.2.7", 5150)
 
@@ -149,6 +153,25 @@ class ChoiceTests(SynchronousTestCase):
         self.clock.advance(10 * LIMITS.handshake_timeout)
         self.assertFalse(transport.ended)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nothing_left(self) -> None:
+        """One port: a TCP connection is handed over whole, and nothing is kept of who did not know what it is."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        self.addCleanup(theirs.close)
+        newcomer = self.port.buildProtocol(ADDRESS)
+        transport = Accepted(ours, newcomer, Reactor())
+        newcomer.makeConnection(transport)
+        for piece in (b"GET /app/k HTTP/1.1", b"\r\n", b"more"):
+            theirs.sendall(piece)
+            transport.doRead()
+        (made,) = self.websockets.made
+        self.assertEqual(made.received, [b"GET /app/k HTTP/1.1\r\n", b"more"])
+        kept = weakref.ref(newcomer)
+        del newcomer
+        self.assertIsNone(kept())
+        transport.connectionLost(connectionDone)
+        self.assertEqual(made.lost, 1)
 
     def test_too_long(self) -> None:
         """Bounded: a first line without end is handed on at 16 KiB, to be refused."""
