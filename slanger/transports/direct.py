@@ -53,9 +53,10 @@ def send_directly(transport: Any, data: bytes) -> bytes:
     if transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting or not transport.connected:
         return data
     try:
-        return data[transport.socket.send(data) :]
+        sent = transport.socket.send(data)
     except OSError:
         return data  # full, or broken: the transport meets the same, and knows what to do
+    return b"" if sent == len(data) else data[sent:]
 
 
 def write_ordinarily(transport: ITransport, data: bytes) -> None:
