@@ -36,8 +36,11 @@ OWN = ("time", "level", "namespace", "event", "message", "exception", "traceback
 OF_WORKER = {"tag", "line", "stream"}
 """Members of events that pass on what another process says, as Twisted's `ProcessMonitor` makes them."""
 
-LEGACY = frozenset(("isError", "system", "failure", "why", "format", "printed", "text"))
-"""Members of events that come from Twisted's older logging."""
+LEGACY = frozenset(("isError", "system", "failure", "format", "printed", "text"))
+"""Members of events that come from Twisted's older logging; so does the `why` of an error."""
+
+_OF_PORTS = re.compile(r".+ starting on \S+|\(.+ Port \S+ Closed\)")
+"""What Twisted says of ports by itself; `services.listening` says whose they are, and where."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _PRIORITIES = {
@@ -112,8 +115,9 @@ def json_line(event: LogEvent, always: Mapping[str, object]) -> str | None:
         "message": message,
         **always,
     }
+    hidden = {*LEGACY, *OWN, *(["why"] if event.get("isError") else [])}
     for name, value in event.items():
-        if not name.startswith("log_") and name not in LEGACY and name not in OWN:
+        if not name.startswith("log_") and name not in hidden:
             said[name] = _plain(value)
     if failure is not None:
         said["exception"] = getattr(failure.type, "__name__", str(failure.type))
@@ -133,7 +137,7 @@ def observer_for(form: str, twistd: Mapping[str, Any], always: Mapping[str, obje
     def json(event: LogEvent) -> str | None:
         return json_line(event, always)
 
-    line = text_line if form == "text" else json
+    line = _without_ports(text_line if form == "text" else json)
     if twistd.get("syslog"):
         return _Syslog(twistd.get("prefix") or "twisted", line)
     name, in_foreground = twistd.get("logfile"), twistd.get("nodaemon", True)
@@ -180,6 +184,14 @@ class _Syslog:
         priority = _PRIORITIES.get(event.get("log_level", LogLevel.info), syslog.LOG_INFO)
         for line in (self._line(event) or "").splitlines():
             syslog.syslog(priority, line.replace("\0", ""))
+
+
+def _without_ports(line: Line) -> Line:
+    def line_or_none(event: LogEvent) -> str | None:
+        of_port = event.get("log_namespace") == "log_legacy" and _OF_PORTS.fullmatch(str(event.get("log_text")))
+        return None if of_port else line(event)
+
+    return line_or_none
 
 
 def _rotate_when_asked(file: LogFile) -> None:

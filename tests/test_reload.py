@@ -153,7 +153,7 @@ class Apps(ReloadTestCase):
         self.assertEqual(
             self.reload(app(KEPT)),
             [
-                ("warn", f"2 webhook events for {url} were not sent"),
+                ("warn", f"webhook events for {url} that were not sent: 2"),
                 ("info", "the settings were read again: apps changed: kept-key"),
             ],
         )

@@ -80,6 +80,7 @@ class Listening(Service):
         if not self._shared and IReadDescriptor.providedBy(port):
             _accept_all(port)
         stopping: Deferred[None] | None = port.stopListening()
+        self._log.info("{what} no longer listening on {where}", event="closed", what=self.name, where=self._where)
         return stopping
 
     def _listens(self, port: IListeningPort) -> None:

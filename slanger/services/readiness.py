@@ -50,7 +50,7 @@ class Readiness(Service):
 
     def describe(self, connections: int) -> str:
         """Say how this node is, in a few words."""
-        return f"{self.reason or 'ready'}; {connections} connections"
+        return f"{self.reason or 'ready'}; connections: {connections}"
 
     def leave(self) -> None:
         """Be ready no more."""

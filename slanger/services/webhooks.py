@@ -17,6 +17,7 @@ from slanger.domain.apps import App, Apps
 from slanger.domain.webhooks import Endpoint, Hook, Occurrence, make_hook
 from slanger.interfaces import IWebhooks
 from slanger.protocol.names import is_inbox
+from slanger.reasons import reason_of
 from slanger.tallies import Tallies
 
 Post = Callable[[str, Hook], Deferred[int]]
@@ -200,10 +201,11 @@ class Lane:
             self._collecting.cancel()
         for call in self._waiting.values():
             call.cancel()
+        url = self.endpoint.shown
         if unsent := self.unsent:
-            self._log.warn("{unsent} webhook events for {url} were not sent", unsent=unsent, url=self.endpoint.shown)
+            self._log.warn("webhook events for {url} that were not sent: {unsent}", unsent=unsent, url=url)
         if self._lost:
-            self._log.warn("{lost} webhook events for {url} were dropped", lost=self._lost, url=self.endpoint.shown)
+            self._log.warn("webhook events for {url} that were dropped: {lost}", lost=self._lost, url=url)
 
     def _collected(self) -> None:
         self._collecting = None
@@ -249,7 +251,7 @@ class Lane:
             self._count("sent", attempt.hook.events)
         else:
             self._tallies.webhook_requests[self.app.label, "failed"] += 1
-            self._try_again(attempt, f"HTTP {answer}" if isinstance(answer, int) else _words(answer))
+            self._try_again(attempt, f"HTTP {answer}" if isinstance(answer, int) else reason_of(answer))
         self._send_next()
 
     def _try_again(self, attempt: _Attempt, why: str) -> None:
@@ -270,7 +272,7 @@ class Lane:
     def _drop(self, events: int, why: str) -> None:
         self._lost += events
         self._count("dropped", events)
-        self._complain("{lost} webhook events for {url} were dropped so far: {why}", why=why)
+        self._complain("webhook events for {url} are dropped, {lost} so far: {why}", why=why)
 
     def _count(self, outcome: str, events: int) -> None:
         self._tallies.webhook_events[self.app.label, outcome] += events
@@ -281,7 +283,3 @@ class Lane:
         if now - self._complained_at.get(text, float("-inf")) >= COMPLAINT_INTERVAL:
             self._complained_at[text] = now
             self._log.warn(text, url=self.endpoint.shown, why=why, lost=self._lost)
-
-
-def _words(failure: Failure) -> str:
-    return failure.getErrorMessage() or type(failure.value).__name__

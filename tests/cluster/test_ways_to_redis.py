@@ -116,8 +116,8 @@ class Ways(ClusterTestCase):
         proxy = self.enterContext(Proxy(redis.port, tls))
         faults = {
             f"redis://:{ENCODED}-wrong@127.0.0.1:{redis.port}/0": "WRONGPASS",
-            f"rediss://:{ENCODED}@localhost:{proxy.port}/0?ssl_ca_certs={foreign}": "certificate verify failed",
-            f"redis://:{ENCODED}@127.0.0.1:{free_port()}/0": "refused",
+            f"rediss://:{ENCODED}@localhost:{proxy.port}/0?ssl_ca_certs={foreign}": "(certificate verify failed)",
+            f"redis://:{ENCODED}@127.0.0.1:{free_port()}/0": "(Connection refused)",
         }
         nodes = [self.enterContext(Server(f"--redis-url={url}")) for url in faults]
         for node, words in zip(nodes, faults.values(), strict=True):

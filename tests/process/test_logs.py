@@ -49,8 +49,9 @@ class JsonTests(ProcessTestCase):
             self.assertRegex(each["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
         self.assertEqual(
             [each["event"] for each in said if each["event"] != "log"],
-            ["start", "alone", "listening", "listening", "stop"],
+            ["start", "alone", "listening", "listening", "closed", "closed", "stop"],
         )
+        self.assertFalse([each for each in said if "starting on" in each["message"] or "Closed)" in each["message"]])
         ports = [each for each in said if each["event"] == "listening"]
         self.assertEqual([each["what"] for each in ports], ["Slanger WebSocket server", "Slanger API server"])
         self.assertTrue(all(each["where"].startswith("127.0.0.1:") for each in ports))
@@ -101,6 +102,17 @@ class JsonTests(ProcessTestCase):
             redis.start()
             wait_for("the return", lambda: len(named(node.log, "joined")) == 2)
             self.assertEqual([each["level"] for each in named(node.log, "cut_off")], ["warn"])
+            self.assertEqual(
+                [each["why"] for each in named(node.log, "cut_off")], ["the other side closed the connection"]
+            )
+
+    def test_alone(self) -> None:
+        """JSON: a node that has not met the others yet says where it looked for them, and what is in the way."""
+        url = f"redis://127.0.0.1:{free_port()}/0"
+        with Server(f"--redis-url={url}", "--log-format=json") as server:
+            wait_for("being alone", lambda: named(server.log, "alone"))
+            (alone,) = named(server.log, "alone")
+            self.assertEqual((alone["address"], alone["why"]), (url, "Connection refused"))
 
 
 class AccessTests(ProcessTestCase):

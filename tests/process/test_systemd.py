@@ -84,7 +84,7 @@ class Notified(SystemdTestCase):
         self.socket.expect("READY=1")
         client = self.connect(self.websocket)
         self.assert_serves(client, "127.0.0.1", self.api)
-        self.socket.expect("STATUS=ready; 1 connections")
+        self.socket.expect("STATUS=ready; connections: 1")
         self.socket.forget()
         wait_for("signs of life", lambda: self.socket.hear().count("WATCHDOG=1") > 3)
         self.assertNotIn("STOPPING=1", self.socket.hear())

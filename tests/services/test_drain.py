@@ -234,7 +234,7 @@ class DrainTests(SynchronousTestCase):
             self.assertNoResult(stopping)
             self.pass_(1)
             self.successResultOf(stopping)
-        self.assertIn("4 webhook events", "\n".join(formatEvent(event) or "" for event in logs))
+        self.assertIn("that were not sent: 4", "\n".join(formatEvent(event) or "" for event in logs))
 
     def test_fault(self) -> None:
         """Stop: a fault in one step is told, and what has to end ends all the same."""

@@ -66,7 +66,7 @@ class ReadinessTests(SynchronousTestCase):
 
     def test_described(self) -> None:
         """Status: a few words say how the node is."""
-        self.assertEqual(self.readiness.describe(3), f"{self.readiness.reason}; 3 connections")
+        self.assertEqual(self.readiness.describe(3), f"{self.readiness.reason}; connections: 3")
         self.cut_off_since = None
         self.readiness.startService()
-        self.assertEqual(self.readiness.describe(3), "ready; 3 connections")
+        self.assertEqual(self.readiness.describe(3), "ready; connections: 3")

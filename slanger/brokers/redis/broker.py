@@ -134,7 +134,7 @@ class RedisBroker(MultiService):
         self._links.on_change = _nothing
         self._pause()
         if len(self._outbound):
-            self._log.warn("{count} events did not reach the other nodes", count=len(self._outbound))
+            self._log.warn("events that did not reach the other nodes: {count}", count=len(self._outbound))
         self._links.hang_up()
         return super().stopService()
 

@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from slanger.brokers.redis.address import RedisAddress
 from slanger.brokers.redis.scripts import SCRIPTS, Script
+from slanger.reasons import reason_of
 
 LONGEST_RETRY = 1.0
 """Seconds between two attempts to connect, at most: a node joins the others as soon as Redis answers."""
@@ -58,7 +59,7 @@ class _Link(RedisProtocol):  # type: ignore[misc]
         if self._overdue.active():
             self._overdue.cancel()
         if not self._given_up:
-            self._links.complain(why.getErrorMessage())
+            self._links.complain(reason_of(why))
         self._links.down(self)
         super().connectionLost(why)
 
@@ -90,7 +91,7 @@ class _Link(RedisProtocol):  # type: ignore[misc]
         self._links.up(self)
 
     def _rejected(self, failure: Failure) -> None:
-        reason = failure.value.subFailure.getErrorMessage()  # type: ignore[union-attr]
+        reason = reason_of(failure.value.subFailure)  # type: ignore[union-attr]
         if not failure.value.subFailure.check(LinkLost):  # type: ignore[union-attr]
             self.abort(reason)
 
@@ -121,7 +122,7 @@ class Commands(_Link):
     def _failed(self, failure: Failure, script: Script | None) -> Failure:
         if failure.check(LinkLost, CancelledError) is None:
             what = script.name if script else "a command"
-            self.abort(f"{what}: {failure.getErrorMessage()}")
+            self.abort(f"{what}: {reason_of(failure)}")
             return Failure(LinkLost("given up"))
         return failure
 
@@ -178,7 +179,7 @@ class _Watched:
         return self._endpoint.connect(factory).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> Failure:
-        self._links.complain(failure.getErrorMessage())
+        self._links.complain(reason_of(failure))
         return failure
 
 

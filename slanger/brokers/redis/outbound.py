@@ -91,7 +91,7 @@ class Outbound:
         self._commands = commands
         self._round += 1
         if self._dropped:
-            text = "{dropped} events did not fit into the publish buffer while Redis was away: other nodes lack them"
+            text = "events that other nodes lack, as the publish buffer was full while Redis was away: {dropped}"
             self._log.warn(text, dropped=self._dropped)
             self._dropped = 0
         self._unsent.extendleft(reversed(self._unacknowledged))
