@@ -145,11 +145,11 @@ class ProcessTestCase(SynchronousTestCase):
     def connect(
         self, port: int, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, key: str = KEY
     ) -> ClientConnection:
-        """Connect a client, and take its `connection_established`."""
+        """Connect a client, and take its `connection_established`. It reads all that comes, whether asked to or not."""
         where = f"[{host}]" if ":" in host else host
         scheme = "ws" if tls is None else "wss"
         url = f"{scheme}://{where}:{port}/app/{key}?protocol=7&client=test"
-        client = self.enterContext(connect(url, ssl=tls, proxy=None, open_timeout=PATIENCE))
+        client = self.enterContext(connect(url, ssl=tls, proxy=None, open_timeout=PATIENCE, max_queue=None))
         self.assertEqual(read(client)["event"], "pusher:connection_established")
         return client
 
