@@ -142,11 +142,12 @@ class Other:
             return
         if self._listens():
             raise Fault(f"{self.name}: something listens on its ports already, so it cannot be started there")
-        with tempfile.TemporaryFile() as log, _on(cores):
+        with tempfile.TemporaryFile() as log:
             try:
-                process = subprocess.Popen(
-                    shlex.split(self.start), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-                )
+                with _on(cores):
+                    process = subprocess.Popen(
+                        shlex.split(self.start), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                    )
             except OSError as fault:
                 raise Fault(f"{self.name} does not start: {fault}") from None
             with _group(process):

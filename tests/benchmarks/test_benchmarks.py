@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from tests.benchmarks.loop import Loop
 from tests.benchmarks.plot import PANELS
 from tests.benchmarks.processes import Processes
 from tests.benchmarks.subscribers import Subscriber
-from tests.benchmarks.targets import Serving
+from tests.benchmarks.targets import Other, Serving, Slanger
 from tests.benchmarks.workloads import WORKLOADS
 from tests.ports import free_port
 from tests.server import KEY, PATIENCE, SECRET, Server, twistd
@@ -280,6 +281,18 @@ class PartTests(SynchronousTestCase):
             shell.communicate(b"\n")
         self.assertGreater(used, 0.03, "ten million additions")
         self.assertGreater(resident, 5_000_000, "a Python and a shell")
+
+    def test_cores(self) -> None:
+        """A server runs on the cores it is given while it is measured, and the load where it ran before."""
+        before = os.sched_getaffinity(0)
+        cores = frozenset({min(before)})
+        address = "127.0.0.1", free_port()
+        start = f"{sys.executable} -m http.server --bind {address[0]} {address[1]}"
+        other = Other(name="other", websocket=address, api=address, key="k", secret="s", app_id="1", start=start)
+        for target in (Slanger(), other):
+            with target.serving(cores) as serving:
+                assert serving.processes is not None
+                self.assertEqual((set(serving.processes.cores()), os.sched_getaffinity(0)), (cores, before))
 
     def test_percentiles(self) -> None:
         """Percentiles are values that were measured, in milliseconds."""
