@@ -327,6 +327,14 @@ class SecretTests(SettingsTestCase):
         other = str(self.file("other"))
         self.assertEqual(only_app(read_settings({"app-key": KEY, "secret-file": other}, environment)).secret, "other")
 
+    def test_unreadable_credential(self) -> None:
+        """Secret: a credential that is there, and cannot be looked at, is named."""
+        loop = self.file("", "elsewhere").parent / "slanger-secret"
+        loop.symlink_to(loop)
+        with self.assertRaises(StartupFault) as caught:
+            read_settings({"app-key": KEY}, {"CREDENTIALS_DIRECTORY": str(loop.parent)})
+        self.assertEqual(str(caught.exception), f"credential {loop}: Too many levels of symbolic links")
+
     def test_flag_first(self) -> None:
         """Secret: a file that was named by a flag stands before a secret in the environment."""
         given = {"app-key": KEY, "secret-file": str(self.file(SECRET))}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,10 +24,13 @@ _USER, _SYSTEM, _STARTED, _VIRTUAL, _RESIDENT = 11, 12, 19, 20, 21
 
 
 def figures() -> Iterator[Figure]:
-    """Give what there is to tell; nothing where the system has no `/proc`."""
+    """Give what there is to tell; nothing where the system has no `/proc`.
+
+    Under systemd's `ProcSubset=pid` there is nothing in it but processes.
+    """
     if not (PROC / "self" / "stat").exists():
         return
-    booted = next(float(line.split()[1]) for line in (PROC / "stat").open() if line.startswith("btime "))
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def of(read: Callable[[], float]) -> Callable[[], Values]:
         return lambda: {(): float(read())}

@@ -18,6 +18,7 @@ default. The secret may also come from a file, or from systemd as the credential
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -317,7 +318,7 @@ def _read_secret(values: Values, variables: Mapping[str, str]) -> str:
         return values.required(name)
     file, origin = values.text("secret-file"), values.origin("secret-file")
     credential = Path(variables.get("CREDENTIALS_DIRECTORY", "/nonexistent"), CREDENTIAL)
-    if file is None and credential.exists():
+    if file is None and not _is_missing(credential):
         file, origin = str(credential), "credential"
     if file is None:
         raise MissingOption("no secret: give --secret-file FILE, set SLANGER_SECRET, or give --secret SECRET")
@@ -328,3 +329,12 @@ def _read_secret(values: Values, variables: Mapping[str, str]) -> str:
     if not secret:
         raise StartupFault(f"{origin} {file}: it is empty; expected the secret of the app in it")
     return secret
+
+
+def _is_missing(file: Path) -> bool:
+    """Whether there is no such file; one that may not be looked at is there."""
+    try:
+        file.stat()
+    except OSError as fault:
+        return fault.errno in (errno.ENOENT, errno.ENOTDIR)
+    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import time
+from pathlib import Path
 
 from prometheus_client import ProcessCollector
 from twisted.trial.unittest import SynchronousTestCase
@@ -27,8 +28,20 @@ class ProcessTests(SynchronousTestCase):
             (our,), (their,) = ours.families[name].samples, family.samples
             self.assertEqual(our.name, their.name)
             self.assertLess(abs(our.value - their.value), 0.1 * their.value + 3, name)
-        self.assertEqual(ours("process_start_time_seconds"), theirs["process_start_time_seconds"].samples[0].value)
-        self.assertLess(ours("process_start_time_seconds"), time.time())
+        started = ours("process_start_time_seconds")
+        self.assertLess(abs(started - theirs["process_start_time_seconds"].samples[0].value), 2)
+        self.assertLess(started, time.time())
+
+    def test_processes_alone(self) -> None:
+        """Metrics, `/proc` with nothing in it but processes, as `ProcSubset=pid` has it: nothing is missing."""
+        told = {each.name for each in process.figures()}
+        proc = Path(self.mktemp())
+        proc.mkdir()
+        (proc / "self").symlink_to("/proc/self")
+        self.patch(process, "PROC", proc)
+        metrics = exposition(Metrics(process.figures(), process.PREFIX))().decode()
+        self.assertEqual({each.name for each in process.figures()}, told)
+        self.assertGreater(Scrape(metrics)("process_resident_memory_bytes"), 1_000_000)
 
     def test_open_files(self) -> None:
         """Metrics: open files are counted, one by one."""
