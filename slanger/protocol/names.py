@@ -96,12 +96,8 @@ class ChannelKind(enum.Enum):
 
 
 def kind_of(channel: str) -> str:
-    """Name a channel's kind for people: `public`, `private`, `encrypted`, `presence` or `inbox`."""
-    if channel.startswith("private-"):
-        return "encrypted" if channel.startswith("private-encrypted-") else "private"
-    if channel.startswith("presence-"):
-        return "presence"
-    return "inbox" if channel.startswith("#") else "public"
+    """Name a channel's kind in metrics: as `ChannelKind` does, but `encrypted` for channels that are."""
+    return "encrypted" if channel.startswith("private-encrypted-") else ChannelKind.of(channel).value
 
 
 def is_cache(channel: str) -> bool:

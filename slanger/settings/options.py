@@ -14,7 +14,6 @@ NONE = "none"
 CACHE_BYTES = 64 * 1024 * 1024
 """Bytes of events that cache channels remember."""
 
-
 PUBLISH_BUFFER_BYTES = 32 * 1024 * 1024
 """Bytes of events that wait while Redis is away."""
 
@@ -68,12 +67,13 @@ class Switch:
     live: bool = False
 
 
-def _limit(name: str, default: int, text: str) -> Option:
-    return Option(name=name, key=name, default=str(default), number=True, help=text)
+def _limit(name: str, default: int, text: str, *, optional: bool = False) -> Option:
+    typed = NONE if default == names.UNLIMITED else str(default)
+    return Option(name=name, key=name, default=typed, number=True, optional=optional, help=text)
 
 
 def _node_limit(name: str, text: str, *, optional: bool = False) -> Option:
-    """Make the option of one of the `Limits`; None among them is worked out, and shown in the text."""
+    """Make the option of one of the `Limits`; one whose default is 0 is worked out, which the text tells."""
     default = getattr(Limits(), name.replace("-", "_"))
     if default == names.UNLIMITED:
         return Option(name=name, default=NONE, number=True, optional=True, live=True, help=text)
@@ -237,21 +237,9 @@ OPTIONS = (
         number=True,
         help="Close code of terminated connections: clients stay away after 4009, come back after 4200.",
     ),
-    Option(
-        name="connections",
-        key="connections",
-        default=NONE,
-        number=True,
-        optional=True,
-        help="Clients of the app at the same time, on each node.",
-    ),
-    Option(
-        name="requests-per-second",
-        key="requests-per-second",
-        default=NONE,
-        number=True,
-        optional=True,
-        help="REST requests of the app in a second, on each node.",
+    _limit("connections", names.UNLIMITED, "Clients of the app at the same time, on each node.", optional=True),
+    _limit(
+        "requests-per-second", names.UNLIMITED, "REST requests of the app in a second, on each node.", optional=True
     ),
     Option(
         name="origins",
@@ -259,14 +247,7 @@ OPTIONS = (
         several=True,
         help="Origins of the web pages clients may come from, separated by commas [any].",
     ),
-    Option(
-        name="connection-channels",
-        key="connection-channels",
-        default=str(names.CONNECTION_CHANNELS),
-        number=True,
-        optional=True,
-        help="Channels one connection may be on.",
-    ),
+    _limit("connection-channels", names.CONNECTION_CHANNELS, "Channels one connection may be on.", optional=True),
     _limit("presence-members", names.PRESENCE_MEMBERS, "Users on one presence channel."),
     _limit("presence-member-bytes", names.PRESENCE_MEMBER_BYTES, "Bytes of one user's channel_data."),
     _limit("user-id-length", names.USER_ID_LENGTH, "Characters in a presence user id."),
