@@ -63,7 +63,7 @@ CONNECTION_CHANNELS = 1000
 """Channels one connection may be on; the documentation knows no limit, and browsers rarely need a hundred."""
 
 UNLIMITED = 10**18
-"""Stands for the number of a limit that there is none of: nothing here is ever counted so far."""
+"""Stands for no limit: a number so large that nothing here is ever counted so far."""
 
 _CHANNEL = re.compile(r"[-a-zA-Z0-9_=@,.;]+\Z")
 _SOCKET_ID = re.compile(r"[0-9]+\.[0-9]+\Z")

@@ -65,7 +65,7 @@ class Settings:
     :param pong_timeout: seconds.
     :param cache_ttl: seconds.
     :param limits: what the node bears.
-    :param cors_origins: of which web pages may read answers of the REST API.
+    :param cors_origins: the web pages that may read answers of the REST API.
     :param workers: processes on the same ports.
     :param metrics: whether metrics are to be had of the REST API, too.
     :param metrics_host: where they have a port of their own; None for nowhere. Of workers, the first has this one, the

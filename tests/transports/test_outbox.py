@@ -60,7 +60,7 @@ class OutboxTests(SynchronousTestCase):
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
 
     def test_fault(self) -> None:
-        """One bad client: sending that fails is logged, and the others are sent theirs, in this turn and in later ones."""
+        """One bad client: where sending fails, it is logged, and the others are sent theirs, in this turn and later."""
         faulty, well = Transport(), Transport()
         self.patch(faulty, "write", lambda _: 1 / 0)
         outboxes = [Outbox(each, self.turn, self) for each in (faulty, well)]
