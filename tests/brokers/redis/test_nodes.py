@@ -63,6 +63,21 @@ class Events(NodesTestCase):
         self.assertEqual((channel, message.text, exclude), (NEWS, text.text, "1.2"))
         self.assertEqual(self.node_one.delivered, [])
 
+    async def test_fault(self) -> None:
+        """A fault of ours in delivering an event is logged; what comes after it is delivered, over the same link."""
+        await self.begin()
+        deliver = self.node_two.deliver
+
+        def fail_once(*_: Any) -> None:
+            self.patch(self.node_two, "deliver", deliver)
+            raise ZeroDivisionError
+
+        self.patch(self.node_two, "deliver", fail_once)
+        self.publish("first", "second")
+        await self.expect("second")
+        self.assertEqual(self.two.complaints.tallies.broker_cuts[()], 0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     async def test_interest(self) -> None:
         """Interest only: a node is given nothing of channels that it has nobody on."""
         await self.begin()
