@@ -24,6 +24,7 @@ exclude_patterns = ["_build", "tutorial/chat"]
 html_theme = "furo"
 html_title = f"slanger {version}"
 nitpicky = True
+smartquotes_action = "qe"  # quotes and ellipses, not dashes: those are of options
 man_pages = [("man/slanger", "slanger", "a server for the Pusher Channels protocol", "", 1)]
 
 

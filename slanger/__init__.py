@@ -15,6 +15,7 @@ understand it is `slanger.interfaces`, the seams between them.
 `deadlines`     timers of equal length for many
 `complaints`    what clients can cause by the thousand, logged once in a while
 `descriptors`   file descriptors that are kept free
+`reasons`       why a connection to another server failed, in words
 `tallies`       what is counted
 `proxies`       whom to believe about the address of a client
 `settings`      flags, environment and files, as one checked value

@@ -26,7 +26,7 @@ CIPHERS = (
 """Ciphers of TLS 1.2, best first: forward secret and authenticated (RFC 9325, 4.2). TLS 1.3 has none but such."""
 
 Stamp = tuple[tuple[int, ...], ...]
-"""What tells that files are others than before."""
+"""Changes when files do: of each, what its state tells."""
 
 
 @dataclass(frozen=True, slots=True)

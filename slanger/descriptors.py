@@ -56,7 +56,7 @@ class Guarded:
         self._refused = refused
 
     def accept(self) -> tuple[socket, Any]:
-        """Accept a connection; one too many is told as Linux tells of one that a firewall refuses: go on to the next.
+        """Accept a connection. One too many is reported as Linux reports one that a firewall refuses: Twisted goes on.
 
         :raises PermissionError: it was one too many.
         """

@@ -11,6 +11,8 @@ from typing import Any
 
 from twisted.application.service import Service
 
+from slanger.signals import stop
+
 TERMINAL = "/dev/tty"
 """The terminal of a process, whichever it is; it cannot be opened where there is none."""
 
@@ -47,7 +49,7 @@ class Hangup(Service):
     def _hung_up(self) -> None:
         self._due = False
         if self._had_terminal and not has_terminal():
-            self._reactor.stop()
+            stop(self._reactor)
         else:
             self._act()
 

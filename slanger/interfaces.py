@@ -5,7 +5,7 @@
     transports ──ISubscribers──▶ services ──IBroker──▶ brokers
         ▲                         │  ▲ │                  │
         └──────────IWire──────────┘  │ └◀──────INode──────┘
-    api ──────────IRegistry──────────┘
+    api ─────IRegistry, IUsers───────┘
 
 A transport accepts a connection and hands its wire to `ISubscribers`, which answers with an `IConnected`. To the
 `IRegistry`, the only writer of channel state, the same client is an `ISubscriber` that joins and leaves channels. What

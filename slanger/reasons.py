@@ -9,7 +9,7 @@ from twisted.web.client import ResponseFailed
 
 
 def reason_of(failure: Failure) -> str:
-    """Say what has failed, where the system says it as it does: ``Connection refused``. Never nothing."""
+    """Say what failed, in the system's own words where it has any, such as ``Connection refused``; never nothing."""
     fault: BaseException | None = failure.value
     while isinstance(fault, ResponseFailed) and fault.reasons:
         fault = fault.reasons[0].value

@@ -20,7 +20,7 @@ from slanger.faults import StartupFault
 from slanger.tallies import Tallies
 
 LAST_PART = 10
-"""The last part of its life, a tenth, in which a certificate should long be renewed; ACME clients do it at a third."""
+"""The last tenth of its life, before which a certificate should be renewed: ACME clients do so with a third left."""
 
 REMINDER = 24 * 60 * 60
 """Seconds between two warnings that a certificate ends."""

@@ -1,8 +1,8 @@
 """SIGTERM and SIGINT: the first ends the process in good order, with status 0; the second ends it at once.
 
 Left to itself Twisted stops its reactor at either signal too, but twistd dies by that signal afterwards, so that nobody
-can tell a good end from another. Ours are there before any port is open, as who waits there is not to be cut off, and
-once more when the reactor runs, as it begins with its own.
+can tell a good end from another. Ours are installed before any port is open, so that a signal during the start
+cuts off nobody who waits there; and again when the reactor runs, as it begins by installing its own.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Signals(Service):
         self._reactor.callFromThread(self._stop, signal.Signals(number).name)
 
     def _stop(self, name: str) -> None:
-        self._log.info("{name}: stopping; once more stops at once", name=name)
+        self._log.info("{name}: stopping; a second signal stops it at once", name=name)
         stop(self._reactor)
 
 

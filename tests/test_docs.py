@@ -66,3 +66,18 @@ class OptionTests(SynchronousTestCase):
         for page in pages():
             for name in re.findall(r"\bSLANGER_[A-Z_]*", page.read_text(encoding="utf-8")):
                 self.assertIn(name, known, page.relative_to(ROOT))
+
+
+class MapTests(SynchronousTestCase):
+    """The maps of the code."""
+
+    def test_rooms_are_named(self) -> None:
+        """Docs: each package names its rooms, and the design those that stand beside the packages."""
+        design = (ROOT / "docs" / "design" / "index.rst").read_text(encoding="utf-8")
+        for package in (ROOT / "slanger").rglob("__init__.py"):
+            told = package.read_text(encoding="utf-8")
+            for room in (*package.parent.glob("*.py"), *(each.parent for each in package.parent.glob("*/__init__.py"))):
+                if room.stem != "__init__":
+                    self.assertIn(f"`{room.stem}`", told, package.relative_to(ROOT))
+                    if room.is_file() and room.parent.name == "slanger":
+                        self.assertIn(f"``{room.stem}``", design)

@@ -85,7 +85,7 @@ class ApiRequest(Request):
 
 
 class ApiChannel(HTTPChannel):
-    """One connection of twisted.web, that has its time for each request, and logs nothing of what its client does.
+    """One connection of twisted.web: each request has so much time to arrive, and nothing of it is logged.
 
     :ivar address: where it comes from.
     """

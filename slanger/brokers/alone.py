@@ -17,7 +17,7 @@ from slanger.domain.channels import Counts
 from slanger.domain.presence import Roster
 from slanger.domain.webhooks import Occurrence
 from slanger.interfaces import IBroker, INode, Link
-from slanger.protocol.errors import SubscriptionRefused
+from slanger.protocol.errors import channel_full
 from slanger.protocol.messages import Member, Message
 from slanger.protocol.names import is_inbox, is_presence
 
@@ -73,8 +73,7 @@ class Alone:
         """Let a connection keep a user present."""
         roster = self._rosters.setdefault((app.key, channel), Roster())
         if member.user_id not in roster and len(roster) >= app.presence_members:
-            text = f"Presence channel {channel} is full: at most {app.presence_members} members are allowed"
-            return fail(SubscriptionRefused(channel, text, "LimitReached", 403, "presence_members"))
+            return fail(channel_full(channel, app.presence_members))
         if not roster and is_presence(channel):
             self._occurrences.began(app, Occurrence(name="channel_occupied", channel=channel))
         if roster.enter(member, socket_id):

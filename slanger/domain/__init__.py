@@ -8,7 +8,7 @@
 `cache`     the last event of each cache channel
 `webhooks`  what an app is told, and where
 `limits`    what a node bears, whatever its apps
-`origins`   of which web pages clients may come
+`origins`   from which web pages clients may come
 `rates`     so many per second
 ==========  ==========================================================
 """

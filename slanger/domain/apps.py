@@ -26,7 +26,7 @@ class App(Rules):
     :param webhooks: where the app is told what happens.
     :param connections: how many clients may be connected to one node at the same time.
     :param requests_per_second: REST requests that one node answers in a second.
-    :param origins: of which web pages clients may come, see `slanger.domain.origins`; empty for any.
+    :param origins: from which web pages clients may come, see `slanger.domain.origins`; empty for any.
     :param require_origin: whether clients that name no origin are refused, where `origins` are given.
     :param authorized_connections: whether clients must sign in, or join a channel that needs authorisation, in time.
     :param authorization_timeout: how many seconds they have for it.

@@ -1,4 +1,4 @@
-"""Origins: of which web pages clients may come.
+"""Origins: from which web pages clients may come.
 
 A browser names the page's origin (RFC 6454) with the opening handshake, and no page can have it say another; whoever
 is not a browser can say anything, and mostly says nothing. So an allow-list keeps the pages of others out, and nobody

@@ -6,7 +6,7 @@
 `messages`         what a client may say, what the server says
 `codec`            JSON text to messages and back; the only place that double-encodes
 `signing`          every HMAC of the protocol, compared in constant time
-`rules`            what of an app the protocol must know
+`rules`            what the protocol must know of an app
 `effects`          what a session asks for
 `session`          one client's state machine: a message in, effects out
 =================  =====================================================================

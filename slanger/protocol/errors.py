@@ -123,6 +123,15 @@ class SubscriptionRefused(MessageRefused):
         self.status = status
 
 
+def channel_full(channel: str, most: int) -> SubscriptionRefused:
+    """Refuse a user whom a presence channel has no room for.
+
+    :param most: users that it may have.
+    """
+    text = f"Presence channel {channel} is full: at most {most} members are allowed"
+    return SubscriptionRefused(channel, text, "LimitReached", 403, "presence_members")
+
+
 class RequestRefused(PusherError):
     """A REST request is answered with a status and plain text.
 

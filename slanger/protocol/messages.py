@@ -184,7 +184,7 @@ Framing = Callable[[bytes], bytes]
 class Message(Struct, eq=False):
     """What is on its way to any number of subscribers: encoded once, framed once per kind of transport.
 
-    Both are done when somebody first asks: what nobody hears, as so many events, costs next to nothing.
+    Both are done when somebody first asks: an event that nobody hears, as most are, costs next to nothing.
 
     :param said: the JSON text, in UTF-8, or what becomes of it by `encode`.
     :param encode: makes the text; not needed where it is there already.

@@ -63,7 +63,7 @@ CONNECTION_CHANNELS = 1000
 """Channels one connection may be on; the documentation knows no limit, and browsers rarely need a hundred."""
 
 UNLIMITED = 10**18
-"""Stands for the number of a limit that there is none of: nothing here is ever counted so far."""
+"""Stands for no limit: a number so large that nothing here is ever counted so far."""
 
 _CHANNEL = re.compile(r"[-a-zA-Z0-9_=@,.;]+\Z")
 _SOCKET_ID = re.compile(r"[0-9]+\.[0-9]+\Z")
@@ -96,12 +96,8 @@ class ChannelKind(enum.Enum):
 
 
 def kind_of(channel: str) -> str:
-    """Name a channel's kind for people: `public`, `private`, `encrypted`, `presence` or `inbox`."""
-    if channel.startswith("private-"):
-        return "encrypted" if channel.startswith("private-encrypted-") else "private"
-    if channel.startswith("presence-"):
-        return "presence"
-    return "inbox" if channel.startswith("#") else "public"
+    """Name a channel's kind in metrics: as `ChannelKind` does, but `encrypted` for channels that are."""
+    return "encrypted" if channel.startswith("private-encrypted-") else ChannelKind.of(channel).value
 
 
 def is_cache(channel: str) -> bool:

@@ -1,4 +1,4 @@
-"""What of an app the protocol must know: its credentials, switches and limits."""
+"""What the protocol must know of an app: its credentials, switches and limits."""
 
 from __future__ import annotations
 

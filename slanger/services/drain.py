@@ -30,7 +30,7 @@ WEBHOOKS = 10.0
 """Seconds for the webhooks that wait; as long as an endpoint has for one answer."""
 
 LINGER = 0.05
-"""Seconds between closing a port and going on, so that who had been accepted there is heard."""
+"""Seconds between closing a port and going on, so that those who were just accepted there are heard."""
 
 LONGEST = CLOSING + WEBHOOKS + 13
 """Seconds that all but sending clients away may take together, the broker's farewell included, and some to spare."""

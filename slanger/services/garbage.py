@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 
 THRESHOLDS = (5000, 5, 20)
-"""Objects more than before, until the young are looked at; how often they are, until the older are, and then all.
+"""How many more objects have the young looked at; how many of such looks the older, and how many of those all.
 
 Python's own are 700, 10, 10. The young of 5,000 take half a millisecond, the older of 25,000 three; all are looked at
 when half a million have come that were not frozen, which bounds what circles may hold.

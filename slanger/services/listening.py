@@ -21,7 +21,7 @@ TCP_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 """Linux and macOS have it."""
 
 ROUNDS = 1000
-"""How often a port that is closed is looked at for connections that wait; each time, many are accepted."""
+"""How often, at most, a port that is being closed is polled for waiting connections; each time, many are accepted."""
 
 
 class Listening(Service):

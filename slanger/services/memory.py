@@ -1,4 +1,4 @@
-"""Memory: what many who come do to the collector of garbage, and what is given back to the system after many have gone.
+"""Memory: set apart from garbage collection when many have come, given back to the system when many have gone.
 
 What Python frees, the C library keeps for itself, piece by piece between what is still used. Trimming gives that back;
 what Python's own allocator keeps for the next peak stays: of 35 MB that 100,000 channels took, 12 went and 22 stayed.
@@ -41,7 +41,7 @@ def trim() -> None:
 class Memory(Service):
     """Settle when many have come, more than ever since the last sweep; look and trim when less than half is left.
 
-    What comes and goes again and again is so set apart once, and not each time, with the circles it leaves.
+    So what comes and goes again and again is set apart once, and not each time together with the circles it leaves.
 
     :param count: tells how many connections and channels there are.
     :param garbage: the collector.

@@ -21,7 +21,7 @@ INTERVAL = 1.0
 LITTLE_MEMORY = "too little memory: no client is let in until there is more"
 
 RELIEVED = 0.95
-"""Part of the limit below which it is better."""
+"""The part of the limit below which memory is no longer short."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -40,10 +40,11 @@ OLDEST_VERSION = 4
 """Protocol versions 1 to 3 named and ordered their messages otherwise; the documentation calls them unsupported."""
 
 CODES_OF_APPLICATIONS = 3000
-"""From here on, close codes mean what an application says (RFC 6455, 7.4.2). Those below are a dozen."""
+"""From here on, applications give close codes their meaning (RFC 6455, 7.4.2). Below it there are a dozen."""
 
 OURS = frozenset(code.number for code in vars(errors).values() if isinstance(code, Code))
-"""What they mean here."""
+"""The close codes that the Pusher protocol gives a meaning."""
+
 AT_ONCE = 200
 """Connections that are closed in one turn of the reactor, where many are."""
 

@@ -17,8 +17,8 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 EVENTS = 64
-"""Connections that are taken up in one turn. That one of them costs a millisecond is rare; an event or a frame costs
-some ten microseconds, and to ask again two."""
+"""Connections that are taken up in one turn. One of them rarely costs a millisecond: an event or a frame costs some ten
+microseconds, and asking the kernel again two."""
 
 
 class ShortTurns(Service):

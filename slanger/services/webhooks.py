@@ -35,7 +35,7 @@ QUEUE = 10_000
 WEBHOOKS_NEARLY_FULL = "webhooks: an endpoint's queue is nearly full; what does not fit will be dropped"
 
 NEARLY_FULL = 0.8
-"""The part of that from which on the node is degraded."""
+"""The part of `QUEUE` from which on the node is degraded."""
 
 BATCH = 100
 """Events in one request, where an endpoint takes several."""

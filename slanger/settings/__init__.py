@@ -7,6 +7,7 @@ default. The secret may also come from a file, or from systemd as the credential
 `options`    every option there is
 `sources`    where values come from, and which of them wins
 `file`       the settings file
+`apps`       the apps: those of the file, and that of the command line
 `addresses`  where ports listen
 `proxies`    proxies in front: whom to believe, and what they send
 `limits`     what a node bears, and which origins may come
@@ -18,22 +19,19 @@ default. The secret may also come from a file, or from systemd as the credential
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from slanger.brokers.redis.address import RedisAddress, read_redis_url
 from slanger.domain.apps import App
 from slanger.domain.limits import Limits
-from slanger.domain.webhooks import KINDS, Endpoint, shown_url, url_fault
 from slanger.faults import StartupFault
 from slanger.proxies import Proxies
 from slanger.settings.addresses import BACKLOG, Address, endpoint_string, read_address, with_tls
+from slanger.settings.apps import MissingOption, read_apps
 from slanger.settings.explain import explain_app, explain_limits
-from slanger.settings.file import NO_FILE, SettingsFile, read_file
+from slanger.settings.file import NO_FILE, read_file
 from slanger.settings.limits import read_limits, read_origins
 from slanger.settings.metrics import read_metrics_host
 from slanger.settings.options import FIXED, LIVE, OPTIONS, SWITCHES
@@ -42,7 +40,6 @@ from slanger.settings.sources import Values, as_environment, environment, flags
 
 __all__ = [
     "BACKLOG",
-    "CREDENTIAL",
     "LIVE",
     "OPTIONS",
     "SWITCHES",
@@ -55,19 +52,7 @@ __all__ = [
     "read_settings",
 ]
 
-CREDENTIAL = "slanger-secret"
-"""Name of the systemd credential (`LoadCredential=slanger-secret:FILE`) that holds the secret."""
-
 LOG_FORMATS = ("text", "json")
-
-TERMINATION_CODES = ("4009", "4200")
-
-_LIMITS = [option.name for option in OPTIONS if option.key and option.number and option.name != "termination-code"]
-_APP_SWITCHES = [switch.name for switch in SWITCHES if switch.of_app]
-_OF_APP = [
-    *(option.name for option in OPTIONS if option.of_app),
-    *_APP_SWITCHES,
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +65,7 @@ class Settings:
     :param pong_timeout: seconds.
     :param cache_ttl: seconds.
     :param limits: what the node bears.
-    :param cors_origins: of which web pages may read answers of the REST API.
+    :param cors_origins: the web pages that may read answers of the REST API.
     :param workers: processes on the same ports.
     :param metrics: whether metrics are to be had of the REST API, too.
     :param metrics_host: where they have a port of their own; None for nowhere. Of workers, the first has this one, the
@@ -165,10 +150,6 @@ class Settings:
         return names if (self.tls_cert is None) is (new.tls_cert is None) else [*names, "tls-cert"]
 
 
-class MissingOption(StartupFault):
-    """A required option was not given."""
-
-
 def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str]) -> Settings:
     """Check what was given, all of it.
 
@@ -194,7 +175,7 @@ def read_settings(given: Mapping[str, str | bool], variables: Mapping[str, str])
             name = "workers" if workers > 1 else "reuse-port"
             raise StartupFault(f"{values.origin(name)}: it takes addresses of the form HOST:PORT, not {address.text}")
     return Settings(
-        apps=_read_apps(values, variables, file),
+        apps=read_apps(values, variables, file),
         websocket=websocket,
         api=api,
         redis=redis,
@@ -248,93 +229,3 @@ def _read_ports(values: Values, *, tls: bool) -> tuple[Address, Address]:
                 f"{values.origin('tls-ports')} {tls_ports}: WebSockets and REST API share one port: expected both"
             )
     return websocket, api
-
-
-def _read_apps(values: Values, variables: Mapping[str, str], file: SettingsFile) -> tuple[App, ...]:
-    """Read the apps of the settings file, and that of the command line."""
-    apps: dict[str, App] = {}
-    for source, webhooks in file.apps:
-        table = Values([source])
-        for key in ("app-key", "secret"):
-            if table.first_given(key, f"{key}-file") is None:
-                raise StartupFault(f"{source.called(key)}: missing{'; give it, or secret-file' * (key == 'secret')}")
-        app = _read_app(table, {}, webhooks)
-        if app.key in apps:
-            raise StartupFault(f"{source.called('app-key')} {app.key!r}: another app has this key; each needs its own")
-        apps[app.key] = app
-    if values.text("app-key") is not None:
-        app = _read_app(values, variables, _read_webhook(values))
-        if app.key in apps:
-            raise StartupFault(f"{values.origin('app-key')} {app.key!r}: an app of the settings file has this key")
-        apps[app.key] = app
-    elif not apps:
-        where = f"; the settings file {file.name} has no [[apps]] either" if file.name else ""
-        raise MissingOption(f"no app key: give --app-key KEY, or set SLANGER_APP_KEY{where}")
-    elif stray := values.given(_OF_APP):
-        raise StartupFault(
-            f"{stray[0]} is for the app of --app-key, which was not given: put it in the file's [[apps]]"
-        )
-    return tuple(apps.values())
-
-
-def _read_app(values: Values, variables: Mapping[str, str], webhooks: tuple[Endpoint, ...]) -> App:
-    key = values.required("app-key")
-    if not re.fullmatch(r"[\w.~!$&'()*+,;=@-]+", key, re.ASCII):
-        raise StartupFault(
-            f"{values.origin('app-key')} {key!r}: expected only characters that a URL path may hold, and no / or :"
-        )
-    rules: dict[str, Any] = {name.replace("-", "_"): values.number(name) for name in _LIMITS}
-    rules |= {name.replace("-", "_"): values.switch(name) for name in _APP_SWITCHES}
-    return App(
-        key=key,
-        secret=_read_secret(values, variables),
-        id=values.text("app-id"),
-        webhooks=webhooks,
-        origins=read_origins(values, "origins"),
-        termination_code=int(values.choice("termination-code", TERMINATION_CODES)),
-        **rules,
-    )
-
-
-def _read_webhook(values: Values) -> tuple[Endpoint, ...]:
-    url = values.text("webhook-url")
-    if url is None:
-        if stray := values.given(["webhook-events"]):
-            raise StartupFault(f"{stray[0]} was given without --webhook-url: say where the app is told")
-        return ()
-    if fault := url_fault(url):
-        raise StartupFault(f"{values.origin('webhook-url')} {shown_url(url)!r}: {fault}")
-    kinds = [kind.strip() for kind in values.required("webhook-events").split(",")]
-    for kind in kinds:
-        if kind not in KINDS:
-            raise StartupFault(f"{values.origin('webhook-events')} {kind!r}: expected some of {', '.join(KINDS)}")
-    return (Endpoint(url=url, kinds=frozenset(kinds)),)
-
-
-def _read_secret(values: Values, variables: Mapping[str, str]) -> str:
-    """Take the secret from where it was given."""
-    name = values.first_given("secret", "secret-file")
-    if name == "secret":
-        return values.required(name)
-    file, origin = values.text("secret-file"), values.origin("secret-file")
-    credential = Path(variables.get("CREDENTIALS_DIRECTORY", "/nonexistent"), CREDENTIAL)
-    if file is None and not _is_missing(credential):
-        file, origin = str(credential), "credential"
-    if file is None:
-        raise MissingOption("no secret: give --secret-file FILE, set SLANGER_SECRET, or give --secret SECRET")
-    try:
-        secret = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as fault:
-        raise StartupFault(f"{origin} {file}: {getattr(fault, 'strerror', None) or 'it is not text'}") from None
-    if not secret:
-        raise StartupFault(f"{origin} {file}: it is empty; expected the secret of the app in it")
-    return secret
-
-
-def _is_missing(file: Path) -> bool:
-    """Whether there is no such file; one that may not be looked at is there."""
-    try:
-        file.stat()
-    except OSError as fault:
-        return fault.errno in (errno.ENOENT, errno.ENOTDIR)
-    return False

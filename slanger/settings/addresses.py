@@ -24,6 +24,7 @@ class Address:
 
     :param text: as the operator wrote it.
     :param host: an address of this machine; the empty string where `endpoint` is given.
+    :param port: its number; 0 where `endpoint` is given.
     :param endpoint: a Twisted endpoint string, or None.
     :param tls: whether the certificate of the settings is used here.
     """

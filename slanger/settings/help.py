@@ -25,8 +25,8 @@ EXAMPLES = (
 
 SOURCES = (
     "Each option can also be given in the environment, as SLANGER_ and its name (SLANGER_APP_KEY=my-key,"
-    " SLANGER_CLIENT_EVENTS=no), or in the settings file under its name. The command line stands above the environment,"
-    " the environment above the file. Slanger's own spellings with underscores are understood. Options of twistd stand"
+    " SLANGER_CLIENT_EVENTS=no), or in the settings file under its name. The command line overrides the environment,"
+    " and the environment the file. Slanger's own spellings with underscores are understood. Options of twistd stand"
     " before the word slanger; `twistd --help` shows them."
 )
 
@@ -39,7 +39,7 @@ _TAKES = {"-file": "FILE", "config": "FILE", "-cert": "FILE", "tls-key": "FILE",
 
 _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The app", ("app-key", "secret", "app-id", "webhook-")),
-    ("Where it listens", ("websocket-host", "api-host", "reuse-port", "tls-")),
+    ("Where it listens", ("websocket-host", "api-host", "reuse-port", "tls-", "cors-")),
     ("Proxies in front", ("trusted-proxies", "proxy-protocol", "path-prefix")),
     ("Other nodes", ("redis-", "workers", "node-lease", "replay-events", "publish-buffer-bytes")),
 )

@@ -17,9 +17,9 @@ def read_limits(values: Values) -> Limits:
 
 
 def read_origins(values: Values, name: str) -> tuple[str, ...]:
-    """Read origins that are allowed; none of them where any is.
+    """Read a list of origins. For `origins` it is empty where `*` allows any, as it is by default.
 
-    :raises StartupFault: one is none.
+    :raises StartupFault: an entry is no origin.
     """
     origins = values.several(name)
     for origin in origins:

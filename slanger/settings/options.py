@@ -9,11 +9,10 @@ from slanger.domain.webhooks import PUSHER_KINDS
 from slanger.protocol import names
 
 NONE = "none"
-"""What a limit is set to that there shall be none of."""
+"""What a limit is set to where there is to be none."""
 
 CACHE_BYTES = 64 * 1024 * 1024
 """Bytes of events that cache channels remember."""
-
 
 PUBLISH_BUFFER_BYTES = 32 * 1024 * 1024
 """Bytes of events that wait while Redis is away."""
@@ -68,12 +67,13 @@ class Switch:
     live: bool = False
 
 
-def _limit(name: str, default: int, text: str) -> Option:
-    return Option(name=name, key=name, default=str(default), number=True, help=text)
+def _limit(name: str, default: int, text: str, *, optional: bool = False) -> Option:
+    typed = NONE if default == names.UNLIMITED else str(default)
+    return Option(name=name, key=name, default=typed, number=True, optional=optional, help=text)
 
 
 def _node_limit(name: str, text: str, *, optional: bool = False) -> Option:
-    """Make the option of one of the `Limits`; None among them is worked out, and shown in the text."""
+    """Make the option of one of the `Limits`; one whose default is 0 is worked out, which the text tells."""
     default = getattr(Limits(), name.replace("-", "_"))
     if default == names.UNLIMITED:
         return Option(name=name, default=NONE, number=True, optional=True, live=True, help=text)
@@ -112,7 +112,7 @@ OPTIONS = (
         spellings=("redis-address",),
         help="Redis shared by the nodes, or none.",
     ),
-    Option(name="redis-prefix", default="slanger", help="Begins the names of all that is kept in Redis."),
+    Option(name="redis-prefix", default="slanger", help="What the names of all keys and topics in Redis begin with."),
     Option(
         name="node-lease",
         default="6",
@@ -137,12 +137,12 @@ OPTIONS = (
         number=True,
         help="Processes that serve on the same ports, tied together by Redis.",
     ),
-    _node_limit("node-connections", "Clients at the same time, of all apps; more are told to come back."),
-    _node_limit("address-connections", "Clients at the same time from one IPv4 address, or one /64 of IPv6."),
+    _node_limit("node-connections", "Clients connected at the same time, over all apps; others are told to come back."),
+    _node_limit("address-connections", "Clients connected at the same time from one IPv4 address, or one /64 of IPv6."),
     _node_limit("connects-per-second", "Clients let in per second; the others are told to come back."),
     _node_limit(
         "messages-per-second",
-        "Messages and pings of one connection per second; twenty times that at once.",
+        "Messages and pings of one connection per second; up to twenty times as many at once.",
         optional=True,
     ),
     _node_limit("message-bytes", "Bytes of one WebSocket message and frame [131072, or what event-data-bytes needs]."),
@@ -166,14 +166,14 @@ OPTIONS = (
         name="metrics-host",
         help="Metrics for Prometheus on a port of their own: HOST:PORT or a Twisted endpoint string [off].",
     ),
-    Option(name="log-format", default="text", help="How the log is written: text, or json for an object per line."),
+    Option(name="log-format", default="text", help="How the log is written: text, or json for one object per line."),
     Option(
         name="drain-seconds",
         default="10",
         number=True,
         least=0,
         live=True,
-        help="Seconds over which clients are sent away at a stop; 0 is at once.",
+        help="Seconds over which clients are sent away at a stop; 0 sends all away at once.",
     ),
     Option(name="tls-cert", live=True, help="Certificate in PEM, with its chain: the ports speak TLS."),
     Option(name="tls-key", live=True, help="Private key of the certificate [in the certificate's file]."),
@@ -182,19 +182,19 @@ OPTIONS = (
         default="5",
         number=True,
         live=True,
-        help="Seconds between two looks at the certificate's files, for renewed ones.",
+        help="Seconds between two checks whether the certificate's files were renewed.",
     ),
     Option(name="tls-ports", default="both", help="Which ports speak TLS: both, websocket or api."),
     Option(
         name="trusted-proxies",
-        help="Proxies whose X-Forwarded-For or PROXY header is believed: networks, addresses or unix, with commas.",
+        help="Proxies whose X-Forwarded-For or PROXY header is believed: networks, addresses or unix, by commas.",
     ),
     Option(
         name="proxy-protocol",
         default="none",
         help="Which ports trusted proxies send PROXY headers to: none, both, websocket or api.",
     ),
-    Option(name="path-prefix", help="Stands before the paths of the REST API, as in /realtime/apps/1/events."),
+    Option(name="path-prefix", help="What comes before the paths of the REST API, as in /realtime/apps/1/events."),
     Option(
         name="activity-timeout",
         default=str(names.ACTIVITY_TIMEOUT),
@@ -223,13 +223,13 @@ OPTIONS = (
         live=True,
         help="Bytes all cache channels may remember.",
     ),
-    Option(name="webhook-url", help="Where the app is told what happens; several in a settings file."),
+    Option(name="webhook-url", help="URL that webhooks are sent to; a settings file may have several."),
     Option(
         name="webhook-events",
         default=", ".join(PUSHER_KINDS),
-        help="What it is told of, separated by commas; connection_opened and connection_closed are known too.",
+        help="Webhooks that are sent, separated by commas; there are connection_opened and connection_closed too.",
     ),
-    _limit("authorization-timeout", 30, "Seconds clients have, with --authorized-connections."),
+    _limit("authorization-timeout", 30, "Seconds that clients have for it, with --authorized-connections."),
     Option(
         name="termination-code",
         key="termination-code",
@@ -237,21 +237,11 @@ OPTIONS = (
         number=True,
         help="Close code of terminated connections: clients stay away after 4009, come back after 4200.",
     ),
-    Option(
-        name="connections",
-        key="connections",
-        default=NONE,
-        number=True,
-        optional=True,
-        help="Clients of the app at the same time, on each node.",
+    _limit(
+        "connections", names.UNLIMITED, "Clients of the app connected at the same time, on each node.", optional=True
     ),
-    Option(
-        name="requests-per-second",
-        key="requests-per-second",
-        default=NONE,
-        number=True,
-        optional=True,
-        help="REST requests of the app in a second, on each node.",
+    _limit(
+        "requests-per-second", names.UNLIMITED, "REST requests of the app in a second, on each node.", optional=True
     ),
     Option(
         name="origins",
@@ -259,14 +249,7 @@ OPTIONS = (
         several=True,
         help="Origins of the web pages clients may come from, separated by commas [any].",
     ),
-    Option(
-        name="connection-channels",
-        key="connection-channels",
-        default=str(names.CONNECTION_CHANNELS),
-        number=True,
-        optional=True,
-        help="Channels one connection may be on.",
-    ),
+    _limit("connection-channels", names.CONNECTION_CHANNELS, "Channels one connection may be on.", optional=True),
     _limit("presence-members", names.PRESENCE_MEMBERS, "Users on one presence channel."),
     _limit("presence-member-bytes", names.PRESENCE_MEMBER_BYTES, "Bytes of one user's channel_data."),
     _limit("user-id-length", names.USER_ID_LENGTH, "Characters in a presence user id."),
@@ -287,16 +270,16 @@ SWITCHES = (
     Switch(
         name="metrics", of_app=False, help="Metrics for Prometheus at /metrics of the REST API, for whoever reaches it."
     ),
-    Switch(name="soketi-metrics", of_app=False, help="Give metrics under the names of Soketi, too."),
+    Switch(name="soketi-metrics", of_app=False, help="Give metrics under Soketi's names, too."),
     Switch(
-        name="access-log", of_app=False, help="Log a line for each REST request, and as a connection comes or goes."
+        name="access-log", of_app=False, help="Log a line for each REST request, and when a connection comes or goes."
     ),
     Switch(name="check", of_app=False, help="Check the settings, say what they mean, and exit."),
-    Switch(name="enabled", default=True, help="Serve the app; if not, its clients are closed with 4003."),
+    Switch(name="enabled", default=True, help="Serve the app; if off, its clients are closed with 4003."),
     Switch(name="client-events", default=True, help="Let subscribers send events to each other."),
     Switch(name="watchlists", default=True, help="Tell users who of their watchlist is online."),
     Switch(name="subscription-counts", help="Tell subscribers how many they are."),
-    Switch(name="require-origin", help="Refuse clients without an Origin, where --origins are given."),
+    Switch(name="require-origin", help="Refuse clients that name no origin, where --origins are given."),
     Switch(
         name="authorized-connections",
         help="Close clients that neither sign in nor join a channel with authorisation, in time.",

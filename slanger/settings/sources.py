@@ -47,7 +47,7 @@ def flags(given: Mapping[str, object]) -> Source:
 def environment(variables: Mapping[str, str]) -> Source:
     """Make a source of the environment.
 
-    :raises StartupFault: a variable begins like ours and is none.
+    :raises StartupFault: a variable begins with our prefix, and names no option.
     """
     names = {name: variable(name) for name in _DEFAULTS}
     for unknown in sorted(set(variables).difference(names.values())):

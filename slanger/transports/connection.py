@@ -40,7 +40,7 @@ INTERNAL_ERROR = 1011
 """Close code of the WebSocket standard for a fault of the server; clients come back after a second."""
 
 PAID_AT_ONCE = 256
-"""Frames after which it is looked at again how fast they come. Python keeps numbers up to this one once for all."""
+"""Frames that may come before it is looked at again how fast they do. Python has the numbers up to this ready-made."""
 
 SHOWN = 200
 """Characters of a path that are repeated."""

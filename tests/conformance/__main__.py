@@ -41,6 +41,9 @@ def verdict_on(way: str, judge: Suite, cases: Sequence[str]) -> Verdict:
 
 def main(cases: Sequence[str]) -> int:
     """Run the suite; give the exit status."""
+    if "--help" in cases:
+        sys.stdout.write(__doc__)
+        return 0
     try:
         judge = suite()
     except BuildFailed as fault:

@@ -157,6 +157,18 @@ class Comparisons(SynchronousTestCase):
         self.assertEqual(signing.same(ours, theirs), ours == theirs)
         self.assertTrue(signing.same(ours, ours))
 
+    def test_constant_time(self) -> None:
+        """The comparison is the one of the standard library that takes as long whatever the first wrong byte is."""
+        compared: list[tuple[bytes, bytes]] = []
+
+        def compare(ours: bytes, theirs: bytes) -> bool:
+            compared.append((ours, theirs))
+            return False
+
+        self.patch(hmac, "compare_digest", compare)
+        self.assertFalse(signing.verify(SECRET, "text", "wrong"))
+        self.assertEqual(compared, [(signing.sign(SECRET, "text").encode(), b"wrong")])
+
     def test_lone_surrogate(self) -> None:
         """A signature that UTF-8 cannot carry is wrong, and no fault."""
         self.assertFalse(signing.verify(SECRET, "text", "\ud800"))

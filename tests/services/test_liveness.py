@@ -78,6 +78,14 @@ class LivenessTest(SynchronousTestCase):
                 self.pass_time(1)
         self.assertEqual(patient.names, ["ping"] * times)
 
+    def test_fault(self) -> None:
+        """One bad client: where pinging one fails it is logged, and the others are pinged and ended as ever."""
+        faulty, silent = self.watched(), self.watched()
+        self.patch(faulty, "ping", lambda: 1 / 0)
+        self.pass_time(PATIENCE + PONG_TIMEOUT + 3)
+        self.assertEqual(silent.names, ["ping", "silent"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_patience(self) -> None:
         """Liveness: nothing happens before the activity timeout and the grace are over; then it is pinged, once."""
         patient = self.watched()

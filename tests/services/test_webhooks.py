@@ -437,7 +437,9 @@ class NeverSilent(WebhooksTestCase):
             self.post.answers[HOOK] = 500
             self.tell("channel_occupied")
             lines = self.lines(lambda: self.clock.pump([0.5] * 1200))
-            self.assertTrue([line for line in lines if "dropped, 1 so far" in line], lines)
+            self.assertTrue(
+                [line for line in lines if "dropped, 1 so far: it kept failing, last with: HTTP 500" in line], lines
+            )
 
     def test_no_secret(self) -> None:
         """The log shows neither credentials nor a query of an endpoint's URL."""

@@ -59,6 +59,18 @@ class OutboxTests(SynchronousTestCase):
             outbox.put(b"b")
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
 
+    def test_fault(self) -> None:
+        """One bad client: where sending fails, it is logged, and the others are sent theirs, in this turn and later."""
+        faulty, well = Transport(), Transport()
+        self.patch(faulty, "write", lambda _: 1 / 0)
+        outboxes = [Outbox(each, self.turn, self) for each in (faulty, well)]
+        for text in (b"a", b"b"):
+            for outbox in outboxes:
+                outbox.put(text)
+            self.clock.advance(0)
+        self.assertEqual(well.writes, [b"a", b"b"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
     def test_short_turns(self) -> None:
         """Speed: one turn sends to so many; the others are next, before those that are given something meanwhile."""
         transports = [Transport() for _ in range(2 * SENDS + 1)]

@@ -140,6 +140,14 @@ def position(text: str) -> int:
     return int(form[1]) << _NUMBER_BITS | int(form[2])
 
 
+def position_in(answer: bytes) -> int:
+    """Read a position that a script answers; where that is none, it is nowhere."""
+    try:
+        return position(answer.decode()) if answer else NOWHERE
+    except (BadMessage, UnicodeDecodeError):
+        return NOWHERE
+
+
 def at_time(milliseconds: int) -> int:
     """Give the position just before a moment of Redis's clock."""
     return max((milliseconds << _NUMBER_BITS) - 1, NOWHERE)

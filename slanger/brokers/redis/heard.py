@@ -18,7 +18,7 @@ ORIGINS = 64
 class Heard:
     """A channel that is listened to.
 
-    :ivar reasons: why; nothing is done for a channel without one, beyond a while.
+    :ivar reasons: why; a channel without any is let go of after a while.
     :ivar at: the position of the last message; None until the log was asked.
     :ivar sure: the position up to which everything must have been heard, as the links were fine.
     :ivar held: what was heard since the log was asked, until it answers; None where nothing is asked.

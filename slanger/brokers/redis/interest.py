@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slanger.brokers.redis import envelope
-from slanger.brokers.redis.envelope import BadMessage, Envelope
+from slanger.brokers.redis.envelope import BadMessage, Envelope, position_in
 from slanger.brokers.redis.heard import Heard
 from slanger.brokers.redis.links import Commands, Ear, LinkLost
 from slanger.brokers.redis.root import Root
@@ -248,8 +248,8 @@ class Interest:
             self._replay(entries, by_name)
             if not go_on:
                 break
-        lost = position(lost_until)
-        for channel, (_, sure), last in zip(channels, since, map(position, lasts), strict=True):
+        lost = position_in(lost_until)
+        for channel, (_, sure), last in zip(channels, since, map(position_in, lasts), strict=True):
             if sure < lost and (last > sure or not last):
                 self._complain_of_gap(channel, sure, lost)
             self._go_on(channel, last)
@@ -257,7 +257,7 @@ class Interest:
     def _replay(self, entries: list[bytes], by_name: dict[str, Heard]) -> None:
         for index in range(0, len(entries), 3):
             channel = by_name[entries[index + 1].decode()]
-            at = position(entries[index])
+            at = position_in(entries[index])
             if at > (channel.at or 0):
                 try:
                     said = envelope.read(entries[index + 2], self.longest)
@@ -302,11 +302,3 @@ class Interest:
     def _failed(self, failure: Failure) -> None:
         if failure.check(LinkLost) is None:
             self._log.failure("catching up failed", failure)
-
-
-def position(text: bytes) -> int:
-    """Read a position that Redis gave; nothing is nowhere."""
-    try:
-        return envelope.position(text.decode()) if text else envelope.NOWHERE
-    except (BadMessage, UnicodeDecodeError):
-        return envelope.NOWHERE

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from slanger.brokers.redis import envelope
-from slanger.brokers.redis.envelope import Added, BadMessage, Removed, Shared
+from slanger.brokers.redis.envelope import Added, BadMessage, Removed, Shared, position_in
 from slanger.brokers.redis.heard import Heard
 from slanger.brokers.redis.holdings import Held, Holdings
 from slanger.brokers.redis.interest import Interest
@@ -27,7 +27,7 @@ from slanger.complaints import Complaints
 from slanger.domain.apps import App
 from slanger.domain.presence import RosterCopy
 from slanger.interfaces import INode
-from slanger.protocol.errors import SubscriptionRefused
+from slanger.protocol.errors import channel_full
 from slanger.protocol.messages import Member
 
 CHUNK = 200
@@ -76,7 +76,7 @@ class Presence:
             return self._waiting(held)
         if not self._holdings.stated and self._is_full(app, copy, member.user_id):
             self._drop_if_empty(app, channel)
-            return fail(_full(app, channel))
+            return fail(channel_full(channel, app.presence_members))
         held = users[member.user_id] = Held(app, channel, member, {socket_id})
         waiting = self._waiting(held)
         if not self._holdings.stated:
@@ -207,7 +207,7 @@ class Presence:
     def _answered(self, heard: Heard, held: Held, reply: Any, *, picture: bool) -> None:
         """Take the cluster's answer: he is in once this node knows all that was published before."""
         there, new, position, picture_taken = reply
-        at = envelope.position(position.decode()) if position else envelope.NOWHERE
+        at = position_in(position)
         if picture:
             self._take_picture(heard, at, *picture_taken)
         if not there:
@@ -248,7 +248,7 @@ class Presence:
             self._drop_if_empty(held.app, held.channel)
         waiting, held.waiting = held.waiting, []
         for each in waiting:
-            each.errback(_full(held.app, held.channel))
+            each.errback(channel_full(held.channel, held.app.presence_members))
 
     def _waiting(self, held: Held) -> Deferred[Raw]:
         waiting: Deferred[Raw] = Deferred(held.waiting.remove)
@@ -291,8 +291,7 @@ class Presence:
         wanted = msgspec.json.encode([heard.name for heard in channels])
         answers = await commands.run(ROSTERS, *self._root.arguments, app, wanted)
         for heard, (position, picture) in zip(channels, answers, strict=True):
-            at = envelope.position(position.decode()) if position else envelope.NOWHERE
-            self._take_picture(heard, at, *picture)
+            self._take_picture(heard, position_in(position), *picture)
 
     def _take_picture(self, heard: Heard, at: int, roster: list[bytes], shared: list[bytes]) -> None:
         """Tell this node what a picture shows that its copy did not. Who is here is here, whatever it shows."""
@@ -321,8 +320,3 @@ def _copy(heard: Heard) -> RosterCopy:
     if heard.copy is None:
         heard.copy = RosterCopy()
     return heard.copy
-
-
-def _full(app: App, channel: str) -> SubscriptionRefused:
-    text = f"Presence channel {channel} is full: at most {app.presence_members} members are allowed"
-    return SubscriptionRefused(channel, text, "LimitReached", 403, "presence_members")

@@ -9,7 +9,8 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from slanger.brokers.redis.interest import Interest, position
+from slanger.brokers.redis.envelope import position_in
+from slanger.brokers.redis.interest import Interest
 from slanger.brokers.redis.links import Commands, LinkLost
 from slanger.brokers.redis.presence import Presence
 from slanger.brokers.redis.root import Root
@@ -79,7 +80,7 @@ class Queries:
             except LinkLost:
                 pass
             else:
-                await heard.known(position(last))
+                await heard.known(position_in(last))
                 return _cached(text, ttl_ms)
         return self._cache.get(app.key, channel, self._clock.seconds())
 
@@ -116,7 +117,7 @@ class Queries:
     async def _users(self, app: App, channel: str) -> Sequence[str]:
         if self.commands is not None:
             try:
-                users: list[bytes] = await self.commands.read("HKEYS", f"{self._root.name}:{app.key}:roster:{channel}")
+                users: list[bytes] = await self.commands.read("HKEYS", self._root.roster(app.key, channel))
             except LinkLost:
                 pass
             else:

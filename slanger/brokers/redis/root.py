@@ -41,3 +41,7 @@ class Root:
     def topic(self, app: str, channel: str) -> bytes:
         """Name the topic of a channel."""
         return f"{self.name}:{app}:to:{channel}".encode()
+
+    def roster(self, app: str, channel: str) -> str:
+        """Name the key of a channel's roster, as the scripts do."""
+        return f"{self.name}:{app}:roster:{channel}"

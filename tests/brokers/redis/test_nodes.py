@@ -11,6 +11,7 @@ from typing import Any
 from twisted.logger import capturedLogs, formatEvent
 
 from slanger.brokers.redis.broker import RedisBroker
+from slanger.brokers.redis.scripts import PUBLISH
 from slanger.domain.apps import Apps
 from slanger.domain.channels import Counts
 from slanger.protocol import codec
@@ -62,6 +63,21 @@ class Events(NodesTestCase):
         self.assertEqual((channel, message.text, exclude), (NEWS, text.text, "1.2"))
         self.assertEqual(self.node_one.delivered, [])
 
+    async def test_fault(self) -> None:
+        """A fault of ours in delivering an event is logged; what comes after it is delivered, over the same link."""
+        await self.begin()
+        deliver = self.node_two.deliver
+
+        def fail_once(*_: Any) -> None:
+            self.patch(self.node_two, "deliver", deliver)
+            raise ZeroDivisionError
+
+        self.patch(self.node_two, "deliver", fail_once)
+        self.publish("first", "second")
+        await self.expect("second")
+        self.assertEqual(self.two.complaints.tallies.broker_cuts[()], 0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     async def test_interest(self) -> None:
         """Interest only: a node is given nothing of channels that it has nobody on."""
         await self.begin()
@@ -103,6 +119,16 @@ class Events(NodesTestCase):
             self.redis.admin.publish(self.key(f"to:{NEWS}"), said)
         self.publish("third")
         await self.expect("first", "second", "third")
+
+    async def test_taken_once(self) -> None:
+        """A message that Redis has is not taken again: a node that is not sure of it sends it once more."""
+        await self.begin()
+        commands, said = self.one._links.commands, b'{"k":"event","v":1,"o":"elsewhere","s":1,"t":{}}'
+        assert commands is not None
+        for number in (1, 2, 1, 2, 3):
+            message = (number, self.app.key, NEWS, said, b"", 0)
+            await commands.run(PUBLISH, *self.one._root.arguments, "elsewhere", *message)
+        self.assertEqual(self.redis.admin.xlen(self.key("log")), 3)
 
     async def test_cut(self) -> None:
         """Links are cut at every moment, on both sides: each event comes once, in order."""

@@ -67,10 +67,14 @@ def scored(sdk: Scored) -> list[Row]:
 
 def main(names: Sequence[str]) -> int:
     """Score; give the exit status."""
+    if "--help" in names:
+        sys.stdout.write(__doc__)
+        return 0
     every = (*CLIENTS, *SERVERS)
-    unknown = set(names) - {sdk.package for sdk in every}
+    packages = dict.fromkeys(sdk.package for sdk in every)
+    unknown = set(names).difference(packages)
     if unknown:
-        sys.stderr.write(f"No such SDK: {', '.join(unknown)}; there are {', '.join(sdk.package for sdk in every)}\n")
+        sys.stderr.write(f"No such SDK: {', '.join(unknown)}; there are {', '.join(packages)}\n")
         return 2
     try:
         rows = [row for sdk in every if not names or sdk.package in names for row in scored(sdk)]
