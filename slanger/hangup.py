@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.error import ReactorNotRunning
 
 TERMINAL = "/dev/tty"
 """The terminal of a process, whichever it is; it cannot be opened where there is none."""
@@ -39,6 +40,11 @@ class Hangup(Service):
         signal.signal(signal.SIGHUP, self._signalled)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
+    def stopService(self) -> None:
+        """Ignore it from now on: Python's own end would give it back its meaning, and the process died of it."""
+        super().stopService()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         if self.running and not self._due:
             self._due = True
@@ -47,7 +53,8 @@ class Hangup(Service):
     def _hung_up(self) -> None:
         self._due = False
         if self._had_terminal and not has_terminal():
-            self._reactor.stop()
+            with suppress(ReactorNotRunning):  # it may be stopping already
+                self._reactor.stop()
         else:
             self._act()
 
