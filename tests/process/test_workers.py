@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -80,6 +81,8 @@ class WorkersTests(ClusterTestCase):
         wait_for("it has joined", lambda: self.server.log.count(JOINED) == COUNT + 1)
         wait_for("counts without it", lambda: 0 < count_of(sdk) < 40)
         self.assertEqual(len(self.workers()), COUNT)
+        said = re.findall(r"worker \d has ended by SIGKILL; another takes its place", self.server.log)
+        self.assertEqual(len(said), 1)
 
     def test_ended(self) -> None:
         """One signal ends them all, and nothing is left of them in Redis."""
@@ -88,6 +91,8 @@ class WorkersTests(ClusterTestCase):
         self.server.terminate()
         for pid in workers:
             self.assertFalse(Path(f"/proc/{pid}").exists())
+        self.assertNotIn("has ended", self.server.log)
+        self.assertNotRegex(self.server.log, r"(?m)\[worker \d\] ?$|Closed\)")
 
     def test_orphans(self) -> None:
         """Workers do not outlive the process that watches them, however it ends."""
