@@ -41,6 +41,11 @@ class Hangup(Service):
         signal.signal(signal.SIGHUP, self._signalled)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
+    def stopService(self) -> None:
+        """Ignore it from now on: Python's own end would give it back its meaning, and the process died of it."""
+        super().stopService()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         if self.running and not self._due:
             self._due = True

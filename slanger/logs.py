@@ -39,8 +39,14 @@ OF_WORKER = {"tag", "line", "stream"}
 LEGACY = frozenset(("isError", "system", "failure", "format", "printed", "text"))
 """Members of events that come from Twisted's older logging; so does the `why` of an error."""
 
-_OF_PORTS = re.compile(r".+ starting on \S+|\(.+ Port \S+ Closed\)")
+_OF_PORTS = re.compile(r".+ starting on \S+|\((?:.+ )?Port \S+ Closed\)")
 """What Twisted says of ports by itself; `services.listening` says whose they are, and where."""
+
+_OF_FACTORIES = ("Starting factory {factory!r}", "Stopping factory {factory!r}")
+"""What Twisted says of each connection that it makes by itself, as for webhooks."""
+
+_OF_OURS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}) (\[.+)")
+"""A line of text as it is written here: its time, and the rest."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _PRIORITIES = {
@@ -85,7 +91,12 @@ def message_of(event: LogEvent) -> str:
 
 
 def text_line(event: LogEvent) -> str | None:
-    """Write an event as a line of text; what belongs to it and has lines of its own is indented."""
+    """Write an event as a line of text; what belongs to it and has lines of its own is indented.
+
+    A line of a worker stays as the worker wrote it, and says whose it is.
+    """
+    if event.keys() >= OF_WORKER and (own := _OF_OURS.fullmatch(escape(event["line"]))):
+        return f"{own[1]} [{event['tag']}] {own[2]}\n"
     message, failure = message_of(event), event.get("log_failure")
     if not message and failure is None:
         return None
@@ -137,7 +148,7 @@ def observer_for(form: str, twistd: Mapping[str, Any], always: Mapping[str, obje
     def json(event: LogEvent) -> str | None:
         return json_line(event, always)
 
-    line = _without_ports(text_line if form == "text" else json)
+    line = _without_noise(text_line if form == "text" else json)
     if twistd.get("syslog"):
         return _Syslog(twistd.get("prefix") or "twisted", line)
     name, in_foreground = twistd.get("logfile"), twistd.get("nodaemon", True)
@@ -186,12 +197,15 @@ class _Syslog:
             syslog.syslog(priority, line.replace("\0", ""))
 
 
-def _without_ports(line: Line) -> Line:
-    def line_or_none(event: LogEvent) -> str | None:
-        of_port = event.get("log_namespace") == "log_legacy" and _OF_PORTS.fullmatch(str(event.get("log_text")))
-        return None if of_port else line(event)
+def _without_noise(line: Line) -> Line:
+    return lambda event: None if _is_noise(event) else line(event)
 
-    return line_or_none
+
+def _is_noise(event: LogEvent) -> bool:
+    """Whether Twisted says what nobody asked for: of ports, of factories, and an empty line as a worker ends."""
+    if event.get("log_namespace") == "log_legacy":
+        return bool(_OF_PORTS.fullmatch(str(event.get("log_text"))))
+    return event.get("log_format") in _OF_FACTORIES or (event.keys() >= OF_WORKER and not event["line"])
 
 
 def _rotate_when_asked(file: LogFile) -> None:

@@ -84,19 +84,20 @@ class Reload(Service):
             certificate = self._read_certificate(settings)
         except StartupFault as fault:
             self._outcomes["refused",] += 1
-            self._log.error("the settings stay as they were: {fault}", fault=fault)
+            self._log.error("the settings stay as they were: {fault}", event="reload_refused", fault=fault)
             return
         except Exception:
             self._outcomes["refused",] += 1
-            self._log.failure("the settings stay as they were: reading them failed")
+            self._log.failure("the settings stay as they were: reading them failed", event="reload_refused")
             return
         if not self.running:
             return
         for name in self._started.needs_restart(settings):
-            self._log.warn("the new value of {option} needs a restart, and is not in force", option=name)
+            text = "the new value of {option} needs a restart, and is not in force"
+            self._log.warn(text, event="needs_restart", option=name)
         changes = self._take_over(settings, certificate)
         self._outcomes["taken over",] += 1
-        self._log.info("the settings were read again: {changes}", changes=changes)
+        self._log.info("the settings were read again: {changes}", event="reloaded", changes=changes)
 
     def _read_certificate(self, settings: Settings) -> Certificate | None:
         if self._started.tls_cert is None or settings.tls_cert is None or settings.tls_key is None:

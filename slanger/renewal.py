@@ -82,6 +82,7 @@ class Renewal(Service):
         self._warned_at = float("-inf")
         self._log.info(
             "the certificate in {file} is for {names}, and valid until {until}",
+            event="certificate",
             file=certificate.files[0],
             names=certificate.names,
             until=certificate.valid_until.isoformat(sep=" ", timespec="minutes"),
@@ -103,7 +104,7 @@ class Renewal(Service):
             if self._told != (str(fault), stamp):
                 self._told = str(fault), stamp
                 self._outcomes["broken",] += 1
-                self._log.error("the certificate stays as it was: {fault}", fault=fault)
+                self._log.error("the certificate stays as it was: {fault}", event="certificate_refused", fault=fault)
 
     def _warn_of_end(self) -> None:
         certificate, now = self._certificate, self._clock.seconds()
@@ -113,7 +114,10 @@ class Renewal(Service):
             return
         self._warned_at = now
         self._log.warn(
-            "the certificate in {file} {ends}: is it being renewed?", file=certificate.files[0], ends=_words(left)
+            "the certificate in {file} {ends}: is it being renewed?",
+            event="certificate_ends",
+            file=certificate.files[0],
+            ends=_words(left),
         )
 
 

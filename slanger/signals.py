@@ -52,7 +52,7 @@ class Signals(Service):
         self._reactor.callFromThread(self._stop, signal.Signals(number).name)
 
     def _stop(self, name: str) -> None:
-        self._log.info("{name}: stopping; a second signal stops it at once", name=name)
+        self._log.info("{name}: stopping; a second signal stops it at once", event="stopping", name=name)
         stop(self._reactor)
 
 

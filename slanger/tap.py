@@ -70,6 +70,11 @@ class Options(usage.Options):
         print(f"slanger {__version__}")
         raise SystemExit(0)
 
+    def parseArgs(self, *stray: str) -> None:
+        """Take nothing that belongs to no option, such as a value after a switch."""
+        if stray:
+            raise usage.UsageError(f"{stray[0]!r} belongs to no option")
+
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Read the command line, and check it together with the environment.
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.interfaces import (
     IOpenSSLContextFactory,
     IProcessTransport,
@@ -24,6 +24,7 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
@@ -54,6 +55,7 @@ class Workers(ProcessMonitor):
 
     name = "workers"
     maxRestartDelay = 10
+    _log = Logger()
 
     def __init__(
         self,
@@ -132,6 +134,18 @@ class Workers(ProcessMonitor):
                 cast(IProcessTransport, protocol.transport).signalProcess("HUP")
         return len(self.protocols)
 
+    def _monitoredProcessExited(self, name: str, reason: Failure | None = None) -> None:
+        """Say that a worker has ended, which Twisted keeps to itself."""
+        super()._monitoredProcessExited(name, reason)
+        if self.running or (reason is not None and not reason.check(ProcessDone)):
+            self._log.warn(
+                "{name} has ended {how}{next}",
+                event="worker_ended",
+                name=name,
+                how=_how(reason),
+                next="; another takes its place" * self.running,
+            )
+
     def _look(self) -> None:
         if not self.protocols:
             self._looking.stop()
@@ -146,6 +160,14 @@ class Workers(ProcessMonitor):
 
 def _name(number: int) -> str:
     return f"worker {number}"
+
+
+def _how(reason: Failure | None) -> str:
+    """Tell by what a process has ended."""
+    number = getattr(reason and reason.value, "signal", None)
+    if number is not None:
+        return f"by {signal.Signals(number).name}"
+    return f"with status {getattr(reason and reason.value, 'exitCode', None) or 0}"
 
 
 @implementer(IReadDescriptor)

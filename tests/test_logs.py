@@ -98,6 +98,18 @@ class TextTests(SynchronousTestCase):
         assert line is not None
         self.assertEqual(len(line.encode().decode().splitlines()), 1)
 
+    def test_worker(self) -> None:
+        """Text: a line of a worker has its own time, not two; what it says without one has that of who watches."""
+        line = text_line(event("{what}", what=FORGED))
+        assert line is not None
+        time, said = line[:-1].split(" ", 1)
+        from_worker = event("[{tag}] {line}", tag="worker 1", line=line[:-1], stream="stdout")
+        self.assertEqual(text_line({**from_worker, "log_time": TIME + 9}), f"{time} [worker 1] {said}\n")
+        for other in ("\tTraceback", f"{time} x", f"slanger: {line[:-1]}"):
+            self.assertEqual(
+                text_line({**from_worker, "line": other}), f"{time} [slanger.here#warn] [worker 1] {escape(other)}\n"
+            )
+
     def test_harmless(self) -> None:
         """Text: what is harmless stays as it is: letters of any script, backslashes, tabs."""
         for text in ("plain", "größer", "日本", "a\\b", "a\tb", "😀"):
@@ -204,6 +216,19 @@ class ObserverTests(SynchronousTestCase):
         text, json_text = file.read_text().splitlines()
         self.assertTrue(text.endswith("[slanger.here#warn] said"))
         self.assertEqual(json.loads(json_text)["message"], "said")
+
+    def test_noise(self) -> None:
+        """Log: what Twisted says of its ports, its factories and the end of a worker's output is left out."""
+        out = io.StringIO()
+        self.patch(__import__("sys"), "stdout", out)
+        for form in ("text", "json"):
+            observer = observer_for(form, {}, {})
+            for text in ("Site starting on 80", "(TCP Port 80 Closed)", "(Port '/tmp/slanger-x/1' Closed)"):
+                observer(event("{log_text}", log_namespace="log_legacy", log_text=text))
+            for verb in ("Starting", "Stopping"):
+                observer(event(f"{verb} factory {{factory!r}}", factory=self))
+            observer(event("[{tag}] {line}", tag="worker 1", line="", stream="stdout"))
+        self.assertEqual(out.getvalue(), "")
 
     def test_no_file(self) -> None:
         """Log: a file that cannot be had is a fault of one sentence; so is a daemon's stdout."""

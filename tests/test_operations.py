@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import functools
 import json
 import re
@@ -16,6 +17,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from twisted.trial.unittest import SynchronousTestCase
 
 from slanger.services.metrics import described
+from slanger.settings.apps import CREDENTIAL
 from tests.cluster.nodes import Node
 from tests.cluster.redis import RedisServer
 from tests.scraping import Scrape, scrape
@@ -132,3 +134,43 @@ def lost(given: Any, kept: Any, path: str = "") -> list[str]:
         pairs = enumerate(zip(given, kept, strict=True))
         return [each for index, (one, other) in pairs for each in lost(one, other, f"{path}/{index}")]
     return [] if given == kept else [path]
+
+
+class UnitTests(SynchronousTestCase):
+    """The units for systemd, as far as the server counts on them."""
+
+    def test_promises(self) -> None:
+        """systemd: both units start a node that tells how it is, is watched, and takes its secrets as credentials."""
+        for name, credential in (("slanger.service", CREDENTIAL), ("slanger@.service", "slanger.toml")):
+            service = unit(name)["Service"]
+            self.assertEqual(
+                (service["Type"], service["KillMode"], service["Restart"]), ("notify", "mixed", "on-failure")
+            )
+            self.assertEqual(service["LoadCredential"].partition(":")[0], credential)
+            self.assertGreater(int(service["WatchdogSec"]), 10)
+            self.assertGreater(int(service["LimitNOFILE"]), 100_000)
+            self.assertIn("twistd -n --pidfile= slanger", service["ExecStart"])
+        self.assertIn("-HUP $MAINPID", unit("slanger.service")["Service"]["ExecReload"])
+        self.assertIn("--config %d/slanger.toml", unit("slanger@.service")["Service"]["ExecStart"])
+
+    def test_alike(self) -> None:
+        """systemd: what the units differ in is what they run, and where its settings come from."""
+        one, many = (dict(unit(name)["Service"]) for name in ("slanger.service", "slanger@.service"))
+        differing = {name for name in {*one, *many} if one.get(name) != many.get(name)}
+        self.assertEqual(differing, {"ExecStart", "ExecReload", "EnvironmentFile", "LoadCredential"})
+
+    def test_sockets(self) -> None:
+        """systemd: the sockets are those of the service, by the names that the documentation gives the options."""
+        page = (OPERATIONS / "systemd.rst").read_text(encoding="utf-8")
+        for name in ("websocket", "api"):
+            section = unit(f"slanger-{name}.socket")["Socket"]
+            self.assertEqual((section["FileDescriptorName"], section["Service"]), (name, "slanger.service"))
+            self.assertIn(f"=systemd:{name}", page)
+
+
+def unit(name: str) -> configparser.ConfigParser:
+    """Read a unit; of a line that is written twice, the last one counts."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(OPERATIONS / name, encoding="utf-8")
+    return parser

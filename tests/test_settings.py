@@ -529,14 +529,17 @@ class AddressTests(SettingsTestCase):
             ("127.0.0.1:9000", "127.0.0.1", 9000),
             ("localhost:1", "localhost", 1),
             (":9000", "0.0.0.0", 9000),
-            ("127.0.0.1", "127.0.0.1", 8080),
-            ("push.example.com", "push.example.com", 8080),
             ("[::1]:9000", "::1", 9000),
-            ("[::]", "::", 8080),
             ("[fe80::1%eth0]:65535", "fe80::1%eth0", 65535),
         ):
             address = read_address("--websocket-host", text, 8080)
             self.assertEqual(address, Address(text, host, port, None, tls=False))
+
+    def test_host_alone(self) -> None:
+        """Addresses: where the port is left out, whoever reads the address is told which it is."""
+        for text, host in (("127.0.0.1", "127.0.0.1"), ("push.example.com", "push.example.com"), ("[::]", "::")):
+            address = read_address("--websocket-host", text, 8080)
+            self.assertEqual(address, Address(f"{text}:8080", host, 8080, None, tls=False))
 
     def test_endpoint_strings(self) -> None:
         """Addresses: any endpoint string of Twisted will do."""

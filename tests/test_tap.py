@@ -61,6 +61,11 @@ class OptionsTests(OptionsTestCase):
         )
         self.assertEqual((settings.api.text, settings.websocket.text, settings.verbose), ("a:1", "w:2", True))
 
+    def test_stray(self) -> None:
+        """Command line: what belongs to no option is named, such as a value that somebody gives a switch."""
+        fault = self.assertRaises(StartupFault, self.parse, "--verbose", "yes")
+        self.assertIn("'yes' belongs to no option", str(fault))
+
     def test_underscores(self) -> None:
         """Command line: Slanger's own spellings, with `=` or a space, mean the same."""
         for app_key, redis in (

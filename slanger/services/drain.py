@@ -117,7 +117,12 @@ class Draining(MultiService):
         leaving = self._subscribers.take_leave()
         seconds = min(self.drain_seconds, len(leaving) / SLOWEST)
         if leaving:
-            self._log.info("sending clients away: {count} in {seconds:.1f} s", count=len(leaving), seconds=seconds)
+            self._log.info(
+                "sending clients away: {count} in {seconds:.1f} s",
+                event="sending_away",
+                count=len(leaving),
+                seconds=seconds,
+            )
         began, sent = self._clock.seconds(), 0
         while sent < len(leaving) and len(self._subscribers):
             passed = self._clock.seconds() - began

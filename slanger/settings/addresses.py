@@ -22,7 +22,7 @@ BACKLOG = 1024
 class Address:
     """Where a port listens.
 
-    :param text: as the operator wrote it.
+    :param text: as the operator wrote it; a host alone has its port added.
     :param host: an address of this machine; the empty string where `endpoint` is given.
     :param port: its number; 0 where `endpoint` is given.
     :param endpoint: a Twisted endpoint string, or None.
@@ -63,7 +63,9 @@ def read_address(origin: str, text: str, default_port: int) -> Address:
             f"{origin} {text!r}: expected HOST:PORT, [IPV6]:PORT, :PORT, HOST, systemd:NAME or a Twisted endpoint"
             f" string, with a port up to {LARGEST_PORT}"
         )
-    return Address(text, form["six"] or form["host"] or ANY_HOST, int(form["port"] or default_port), None, tls=False)
+    port = int(form["port"] or default_port)
+    text = text if form["port"] else f"{text}:{port}"
+    return Address(text, form["six"] or form["host"] or ANY_HOST, port, None, tls=False)
 
 
 def with_tls(address: Address, origin: str) -> Address:

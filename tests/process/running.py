@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -126,6 +128,39 @@ class Daemon:
         wait_for("the end of the daemon", lambda: not self.runs())
 
 
+class InTurns(ssl.SSLSocket):
+    """TLS for a client that reads in one thread and writes in another, as the library does.
+
+    OpenSSL bears but one of them at a time; left to themselves, one connection in some hundred was stuck at its start.
+    """
+
+    @property
+    def turn(self) -> threading.Lock:
+        """Whoever has it may read or write."""
+        lock: threading.Lock = self.__dict__.setdefault("_turn", threading.Lock())
+        return lock
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Read, and let others write while there is nothing to read."""
+        while True:
+            with self.turn:
+                timeout = self.gettimeout()
+                self.settimeout(0)
+                try:
+                    return super().recv(buflen, flags)
+                except ssl.SSLWantReadError:
+                    pass
+                finally:
+                    self.settimeout(timeout)
+            if not select.select([self], [], [], timeout)[0]:
+                raise TimeoutError
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Write."""
+        with self.turn:
+            return super().send(data, flags)
+
+
 class ProcessTestCase(SynchronousTestCase):
     """Talks to real servers."""
 
@@ -148,6 +183,8 @@ class ProcessTestCase(SynchronousTestCase):
         """Connect a client, and take its `connection_established`. It reads all that comes, whether asked to or not."""
         where = f"[{host}]" if ":" in host else host
         scheme = "ws" if tls is None else "wss"
+        if tls is not None:
+            tls.sslsocket_class = InTurns
         url = f"{scheme}://{where}:{port}/app/{key}?protocol=7&client=test"
         client = self.enterContext(connect(url, ssl=tls, proxy=None, open_timeout=PATIENCE, max_queue=None))
         self.assertEqual(read(client)["event"], "pusher:connection_established")

@@ -49,7 +49,7 @@ class JsonTests(ProcessTestCase):
             self.assertRegex(each["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
         self.assertEqual(
             [each["event"] for each in said if each["event"] != "log"],
-            ["start", "alone", "listening", "listening", "closed", "closed", "stop"],
+            ["start", "alone", "listening", "listening", "stopping", "closed", "closed", "stop"],
         )
         self.assertFalse([each for each in said if "starting on" in each["message"] or "Closed)" in each["message"]])
         ports = [each for each in said if each["event"] == "listening"]
@@ -92,6 +92,33 @@ class JsonTests(ProcessTestCase):
             server.terminate()
             objects(server.log)
             self.assertEqual([each.get("worker") for each in named(server.log, "start")], [None])
+
+    def test_changes(self) -> None:
+        """JSON: settings that are read again or refused, certificates and the steps of a stop have names, too."""
+        certificate, context = self.make_certificate()
+        options, app = addresses(), f'[[apps]]\nkey = "{KEY}"\nsecret = "{SECRET}"\n'
+        more = (f"--tls-cert={certificate}", "--tls-watch-seconds=1", "--log-format=json")
+        with Foreground(*options, *more, config=app) as server:
+            self.connect(int(options[0].rpartition(":")[2]), tls=context)
+            for line, event in (
+                ("activity-timeout = 60", "reloaded"),
+                ('redis-prefix = "other"', "needs_restart"),
+                ("colour = 1", "reload_refused"),
+            ):
+                (server.folder / "slanger.toml").write_text(f"{line}\n{app}", encoding="utf-8")
+                server.process.send_signal(signal.SIGHUP)
+                wait_for(event, lambda event=event: named(server.out, event))  # type: ignore[misc]
+            certificate.write_text("hello", encoding="utf-8")
+            wait_for("a look at it", lambda: named(server.out, "certificate_refused"))
+            server.process.terminate()
+            self.assertEqual(server.process.wait(PATIENCE), 0)
+            said = {each["event"]: each for each in reversed(objects(server.out))}
+        self.assertEqual(said["reloaded"]["changes"], "options changed: activity-timeout")
+        self.assertEqual(said["needs_restart"]["option"], "redis-prefix")
+        self.assertIn("colour", said["reload_refused"]["fault"])
+        self.assertEqual((said["certificate"]["file"], said["certificate"]["names"]), (str(certificate), "127.0.0.1"))
+        self.assertIn("no certificate that can be read", said["certificate_refused"]["fault"])
+        self.assertEqual((said["stopping"]["name"], said["sending_away"]["count"]), ("SIGTERM", 1))
 
     def test_cut_off(self) -> None:
         """JSON: the broker's link has names, too: joined, cut off, joined again."""

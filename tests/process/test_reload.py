@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tests.cluster.redis import RedisServer
 from tests.ports import free_port
 from tests.process.running import LISTENING, Daemon, ProcessTestCase, ask, environment, read
 from tests.process.test_start import addresses
+from tests.process.test_stop import HANDSHAKE
 from tests.server import KEY, PATIENCE, SECRET, Server, twistd, wait_for
 
 STAYS = "the settings stay as they were"
@@ -186,6 +189,20 @@ class TerminalTests(ReloadTestCase):
         self.assertEqual(self.trigger(api), 200)
         os.close(terminal)
         self.assertEqual(process.wait(PATIENCE), 0)
+
+    def test_closed_while_stopping(self) -> None:
+        """Stop: a terminal that is closed while clients are sent away changes nothing."""
+        process, terminal, _ = self.start()
+        log = self.folder / "log"
+        (port,) = re.findall(r"WebSocket server listening on 127\.0\.0\.1:(\d+)", log.read_text())
+        with socket.create_connection(("127.0.0.1", int(port)), PATIENCE) as silent:  # answers no close, so it lasts
+            silent.sendall(HANDSHAKE)
+            self.assertIn(b"101", silent.recv(4096))
+            process.send_signal(signal.SIGTERM)
+            wait_for("the farewell", lambda: "clients away" in log.read_text())
+            os.close(terminal)
+            self.assertEqual(process.wait(PATIENCE), 0)
+        self.assertNotIn("Traceback", log.read_text())
 
     def test_nohup(self) -> None:
         """Reload: started with `nohup` it outlives its terminal, and reloads without it."""

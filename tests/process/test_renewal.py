@@ -55,10 +55,7 @@ class RenewalTestCase(ProcessTestCase):
         new.rename(self.live)
 
     def serial(self, port: int) -> int:
-        """Connect, up to `connection_established`, and give the number of the certificate that was shown.
-
-        By hand: over TLS the library that reads and writes in two threads waits in vain, once in some thousand times.
-        """
+        """Connect, up to `connection_established`, and give the number of the certificate that was shown."""
         with (
             socket.create_connection((HOST, port), PATIENCE) as plain,
             self.context.wrap_socket(plain, server_hostname=HOST) as client,
@@ -103,7 +100,7 @@ class RenewalTests(RenewalTestCase):
 
     def test_ten_renewals(self) -> None:
         """TLS: in ten renewals by SIGHUP no handshake fails, each new one is shown, and old connections go on."""
-        with Server(*self.options) as server:
+        with Server(*self.options, "--tls-watch-seconds=3600") as server:
             api = ("127.0.0.1", server.api_port)
             before = [self.connect(server.websocket_port, HOST, tls=self.context) for _ in range(5)]
             for client in before:
@@ -151,7 +148,7 @@ class RenewalTests(RenewalTestCase):
 
     def test_one_port(self) -> None:
         """TLS: on a port that is shared with the REST API a new certificate is shown too."""
-        with Server(*self.options, one_port=True) as server:
+        with Server(*self.options, "--tls-watch-seconds=3600", one_port=True) as server:
             new = self.issue()
             self.turn_link(new)
             server.hang_up()

@@ -14,7 +14,7 @@ from pathlib import Path
 from websockets.sync.client import ClientConnection, connect
 
 from tests.ports import free_port
-from tests.process.running import LISTENING, Daemon, ProcessTestCase, closed_with, read
+from tests.process.running import LISTENING, Daemon, ProcessTestCase, closed_with, read, runs
 from tests.server import KEY, PATIENCE, Server, wait_for
 
 SUBREAPER = 36
@@ -101,6 +101,17 @@ class Stopping(ProcessTestCase):
                 self.assertEqual(closed_with(clients[0]), 4200)
                 server.signal(second)
                 self.assertEqual(server.wait(), -second)
+
+    def test_hangups(self) -> None:
+        """Stop: a node that is told to reload meanwhile, to its very end, does not die of it."""
+        with Server() as server:
+            client = self.connect(server.websocket_port)
+            server.signal(signal.SIGTERM)
+            while runs(server.pid):
+                os.kill(server.pid, signal.SIGHUP)
+            self.assertEqual(server.wait(), 0)
+            self.assertEqual(closed_with(client), 4200)
+            self.assertNotIn("Traceback", server.log)
 
     def test_who_waits(self) -> None:
         """Stop: who is connected, but not accepted yet, is answered and not cut off: on both ports."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import tempfile
 from pathlib import Path
 
 from websockets.sync.client import ClientConnection, connect
@@ -80,6 +82,8 @@ class WorkersTests(ClusterTestCase):
         wait_for("it has joined", lambda: self.server.log.count(JOINED) == COUNT + 1)
         wait_for("counts without it", lambda: 0 < count_of(sdk) < 40)
         self.assertEqual(len(self.workers()), COUNT)
+        said = re.findall(r"worker \d has ended by SIGKILL; another takes its place", self.server.log)
+        self.assertEqual(len(said), 1)
 
     def test_ended(self) -> None:
         """One signal ends them all, and nothing is left of them in Redis."""
@@ -88,6 +92,8 @@ class WorkersTests(ClusterTestCase):
         self.server.terminate()
         for pid in workers:
             self.assertFalse(Path(f"/proc/{pid}").exists())
+        self.assertNotIn("has ended", self.server.log)
+        self.assertNotRegex(self.server.log, r"(?m)\[worker \d\] ?$|Closed\)")
 
     def test_orphans(self) -> None:
         """Workers do not outlive the process that watches them, however it ends."""
@@ -98,8 +104,8 @@ class WorkersTests(ClusterTestCase):
     def test_taken(self) -> None:
         """A port that another server has is a fault at start."""
         options = ("-n", "--pidfile=", "slanger", f"--app-key={KEY}", f"--redis-url={self.redis.url}", "--workers=2")
-        with Server() as other:
+        with Server() as other, tempfile.TemporaryDirectory() as directory:
             ports = (f"-w127.0.0.1:{other.websocket_port}", f"-a127.0.0.1:{other.api_port}")
-            ended = run(*options, *ports, cwd=Path(self.mktemp()).parent)
+            ended = run(*options, *ports, cwd=Path(directory))
         self.assertEqual(ended.returncode, 1)
         self.assertIn("cannot listen on 127.0.0.1", ended.stderr)

@@ -73,6 +73,9 @@ class MetricsTests(ClientTestCase):
         self.assertEqual((told("subscriptions", app=ID), told("connections_opened_total", app=ID)), (2, 3))
         self.assertEqual(told.by("channels", "kind"), {("public",): 1, ("private",): 1})
         self.assertEqual(sum(told.by("connections_closed_total", "app", "code").values()), 2)
+        self.assertEqual(
+            (told("soketi_connected", **as_soketi), told("soketi_new_connections_total", **as_soketi)), (1, 3)
+        )
         self.assertEqual(told("soketi_new_disconnections_total", **as_soketi), 2)
 
     def go(self, *leave: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import tempfile
 import time
 from pathlib import Path
 
@@ -35,8 +36,9 @@ class ProcessTests(SynchronousTestCase):
     def test_processes_alone(self) -> None:
         """Metrics, `/proc` with nothing in it but processes, as `ProcSubset=pid` has it: nothing is missing."""
         told = {each.name for each in process.figures()}
-        proc = Path(self.mktemp())
-        proc.mkdir()
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        proc = Path(directory.name)
         (proc / "self").symlink_to("/proc/self")
         self.patch(process, "PROC", proc)
         metrics = exposition(Metrics(process.figures(), process.PREFIX))().decode()
