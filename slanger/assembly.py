@@ -45,7 +45,7 @@ from slanger.services.webhooks import WEBHOOKS_NEARLY_FULL, Webhooks
 from slanger.settings import Settings
 from slanger.systemd import Notify
 from slanger.tallies import Tallies
-from slanger.transports.direct import writer
+from slanger.transports.direct import write
 from slanger.transports.websocket import WebSocketFactory
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def assemble(
         scrape=scrape if settings.metrics else None,
         log_request=None if access_log is None else access_log.requested,
     )
-    rest = LeanSite(api, reactor, writer)
+    rest = LeanSite(api, reactor, write)
     renewal = _renewal(settings, reactor, tallies)
     ports = Ports(settings, reactor, renewal, complaints)
     ports.open(websockets, rest)

@@ -8,27 +8,44 @@ way, and so does everything over TLS.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from socket import socket
 from typing import Any
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Server
 
-Send = Callable[[Any, bytes], bytes]
-"""Sends bytes over a transport, and gives back those that are left for its `write`."""
 
-Write = Callable[[Any, bytes], object]
-"""Writes bytes to a transport."""
+def free_socket(transport: Any) -> socket | None:
+    """Give the socket of a TCP connection of Twisted's that has nothing buffered; None where there is no such thing.
+
+    It may be sent to until something is written to the transport, or the connection is ended.
+
+    :param transport: that nothing is buffered shows in `dataBuffer` and `_tempDataBuffer`; the latter is Twisted's own,
+        and a test holds a real connection against it.
+    """
+    if not isinstance(transport, Server) or transport.TLS or transport.disconnecting or not transport.connected:
+        return None
+    if transport.dataBuffer or transport._tempDataBuffer:
+        return None
+    free: socket = transport.socket
+    return free
 
 
-def sender(transport: ITransport) -> Send:
-    """Choose the fastest way to send over a transport that keeps the order of what is sent and written."""
-    return send_directly if isinstance(transport, Server) and not transport.TLS else send_nothing
+def send(free: socket, data: bytes) -> bytes:
+    """Send as much as a socket takes, and give back what is left for the transport to write."""
+    try:
+        sent = free.send(data)
+    except OSError:
+        return data  # full, or broken: the transport meets the same, and knows what to do
+    return b"" if sent == len(data) else data[sent:]
 
 
-def writer(transport: ITransport) -> Write:
-    """Choose the fastest way to write to a transport that keeps the order of what is written."""
-    return write_directly if sender(transport) is send_directly else write_ordinarily
+def write(transport: ITransport, data: bytes) -> None:
+    """Write, straight to the socket where it is free."""
+    free = free_socket(transport)
+    rest = data if free is None else send(free, data)
+    if rest:
+        transport.write(rest)
 
 
 def buffered(transport: Any) -> int:
@@ -37,35 +54,3 @@ def buffered(transport: Any) -> int:
     waiting: int = len(getattr(below, "dataBuffer", b"")) - getattr(below, "offset", 0)
     waiting += getattr(below, "_tempDataLen", 0)
     return waiting + sum(map(len, getattr(transport, "_appSendBuffer", ())))
-
-
-def send_nothing(transport: ITransport, data: bytes) -> bytes:
-    """Leave all of it."""
-    return data
-
-
-def send_directly(transport: Any, data: bytes) -> bytes:
-    """Send straight to the socket, as much as it takes, while the transport has nothing buffered.
-
-    :param transport: a TCP connection of Twisted's. That nothing is buffered shows in `dataBuffer` and
-        `_tempDataBuffer`; the latter is Twisted's own, and a test holds a real connection against it.
-    """
-    if transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting or not transport.connected:
-        return data
-    try:
-        sent = transport.socket.send(data)
-    except OSError:
-        return data  # full, or broken: the transport meets the same, and knows what to do
-    return b"" if sent == len(data) else data[sent:]
-
-
-def write_ordinarily(transport: ITransport, data: bytes) -> None:
-    """Leave it to the transport."""
-    transport.write(data)
-
-
-def write_directly(transport: Any, data: bytes) -> None:
-    """Send straight to the socket, and leave the rest to the transport."""
-    rest = send_directly(transport, data)
-    if rest:
-        transport.write(rest)

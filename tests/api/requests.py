@@ -29,7 +29,7 @@ from slanger.domain.limits import Limits
 from slanger.interfaces import ISubscriber
 from slanger.protocol.errors import Code, SubscriptionRefused
 from slanger.protocol.messages import Member, Message
-from slanger.transports.direct import writer
+from slanger.transports.direct import write
 from tests.builders import MemoryNode
 from tests.server import KEY, SECRET
 
@@ -222,7 +222,7 @@ class ApiTestCase(SynchronousTestCase):
 
     def build_site(self, api: Api) -> ApiSite:
         """Serve as slanger does: plain requests go the lean way. The tests run over twisted.web alone, too."""
-        return LeanSite(api, self.clock, writer)
+        return LeanSite(api, self.clock, write)
 
     def connect(self) -> Connection:
         """Open a connection."""

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from slanger.api.endpoint import Amiss, Api
 from slanger.api.lean import LeanSite
 from slanger.domain.apps import Apps
-from slanger.transports.direct import writer
+from slanger.transports.direct import write
 from tests.api.requests import Connection
 from tests.builders import MemoryNode, make_app
 
@@ -38,7 +38,7 @@ class HealthTestCase(SynchronousTestCase):
             unready=lambda: self.unready,
         )
         clock = Clock()
-        connection = Connection(LeanSite(api, clock, writer), clock)
+        connection = Connection(LeanSite(api, clock, write), clock)
         connection.say(f"{method} {self.path} HTTP/1.1\r\nHost: a\r\n{more}\r\n".encode())
         (response,) = connection.read()
         return response.status, response.body

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import ITransport
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,7 +17,7 @@ from slanger.api.lean import HEAD_BYTES, METHODS, REQUEST_BYTES, LeanSite, read_
 from slanger.api.site import ApiSite
 from slanger.domain.apps import App, Apps
 from slanger.domain.channels import Counts
-from slanger.transports.direct import writer
+from slanger.transports.direct import write
 from tests.api.requests import NOW, ApiTestCase, Connection, request_bytes, signed_target
 from tests.builders import MemoryNode
 from tests.server import KEY, SECRET
@@ -60,13 +60,10 @@ class ChoiceTests(ApiTestCase):
         self.assertEqual(self.ask(request).status, status)
         self.assertEqual(not self.asked, lean, request)
 
-    @contextmanager
-    def writing(self, write: Callable[[bytes], None]) -> Iterator[None]:
-        """Have the connections that are opened meanwhile written to in this way."""
+    def write_by(self, write: Callable[[ITransport, bytes], object]) -> None:
+        """Have connections written to in this way."""
         assert isinstance(self.site, LeanSite)
-        usual, self.site.writer = self.site.writer, lambda _: lambda _, data: write(data)
-        yield
-        self.site.writer = usual
+        self.site.write = write
 
     def test_plain(self) -> None:
         """Lean: every GET or POST with a plain head is, whatever it is answered."""
@@ -130,8 +127,8 @@ class ChoiceTests(ApiTestCase):
     def test_one_write(self) -> None:
         """Lean: the answers of a reactor turn leave together."""
         written: list[bytes] = []
-        with self.writing(written.append):
-            connection = self.connect()
+        self.write_by(lambda _, data: written.append(data))
+        connection = self.connect()
         connection.say(TRIGGER + QUERY + UNSIGNED)
         self.assertEqual(len(written), 1)
         self.assertEqual(written[0].count(b"HTTP/1.1 "), 3)
@@ -145,12 +142,13 @@ class ChoiceTests(ApiTestCase):
     def test_a_broken_connection(self) -> None:
         """One bad client hurts itself at most: a connection that cannot be written to harms no other."""
 
-        def broken(_: bytes) -> None:
-            raise RuntimeError("broken")
+        def write_to_others(transport: ITransport, data: bytes) -> None:
+            if transport is first.transport:
+                raise RuntimeError("broken")
+            write(transport, data)
 
-        with self.writing(broken):
-            first = self.connect()
-        second = self.connect()
+        self.write_by(write_to_others)
+        first, second = self.connect(), self.connect()
         first.hear(TRIGGER)
         second.hear(TRIGGER)
         self.clock.advance(0)
@@ -325,7 +323,7 @@ class Side:
         app = App(key=KEY, secret=SECRET)
         node = MemoryNode(app, clock=self._clock)
         api = Api(Apps([app]), node.registry, node.users, self._clock)
-        self._site = LeanSite(api, self._clock, writer) if lean else ApiSite(api, self._clock)
+        self._site = LeanSite(api, self._clock, write) if lean else ApiSite(api, self._clock)
         self._published: list[object] = []
         node.registry.publish = lambda *event: self._published.append(event[1:])  # type: ignore[method-assign]
 

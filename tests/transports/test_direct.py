@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from slanger.transports.direct import write_directly, writer
+from slanger.transports.direct import write
 
 
 class Socket:
@@ -36,15 +37,15 @@ class Socket:
         return min(mood, len(data))
 
 
-class Transport:
+class Transport(Server):
     """Twisted's TCP transport, as far as it buffers."""
 
     def __init__(self, *moods: int | OSError) -> None:
-        self.socket = Socket(iter(moods))
+        self.socket: Any = Socket(iter(moods))
         self.dataBuffer = b""
         self._tempDataBuffer: list[bytes] = []
         self.connected = 1
-        self.disconnecting = 0
+        self.disconnecting = False
 
     def write(self, data: bytes, /) -> None:
         """Buffer it."""
@@ -67,21 +68,21 @@ class DirectTests(SynchronousTestCase):
     def test_at_once(self) -> None:
         """Where nothing is buffered, bytes leave at once, by one send, and the transport hears nothing of it."""
         transport = Transport(100)
-        write_directly(transport, b"hello")
+        write(transport, b"hello")
         self.assertEqual((transport.socket.sent, transport.socket.sends), (b"hello", 1))
         self.assertEqual(transport._tempDataBuffer, [])
 
     def test_short_write(self) -> None:
         """What the socket does not take goes by way of the transport."""
         transport = Transport(2)
-        write_directly(transport, b"hello")
+        write(transport, b"hello")
         self.assertEqual((transport.socket.sent, transport._tempDataBuffer), (b"he", [b"llo"]))
 
     def test_full(self) -> None:
         """A full socket sends everything by way of the transport; so does a broken one, which it finds out itself."""
         for fault in (AGAIN, BROKEN):
             transport = Transport(fault)
-            write_directly(transport, b"hello")
+            write(transport, b"hello")
             self.assertEqual((transport.socket.sent, transport._tempDataBuffer), (b"", [b"hello"]))
 
     def test_no_overtaking(self) -> None:
@@ -89,7 +90,7 @@ class DirectTests(SynchronousTestCase):
         for buffered in ("dataBuffer", "_tempDataBuffer"):
             transport = Transport()
             setattr(transport, buffered, b"first" if buffered == "dataBuffer" else [b"first"])
-            write_directly(transport, b"second")
+            write(transport, b"second")
             transport.drain()
             self.assertEqual((transport.socket.sent, transport.socket.sends), (b"firstsecond", 0))
 
@@ -98,7 +99,7 @@ class DirectTests(SynchronousTestCase):
         for state, value in (("disconnecting", 1), ("connected", 0)):
             transport = Transport()
             setattr(transport, state, value)
-            write_directly(transport, b"late")
+            write(transport, b"late")
             self.assertEqual((transport.socket.sends, transport._tempDataBuffer), (0, [b"late"]))
 
     @given(
@@ -110,20 +111,20 @@ class DirectTests(SynchronousTestCase):
         """Whatever a socket takes, and whenever it is writable again, its peer reads what was written."""
         transport = Transport(*moods)
         for number, data in enumerate(writes):
-            write_directly(transport, data)
+            write(transport, data)
             if number in drains:
                 transport.drain()
         transport.drain()
         self.assertEqual(transport.socket.sent, b"".join(writes))
 
 
-class WriterTests(SynchronousTestCase):
+class FreeSocketTests(SynchronousTestCase):
     """Which transports are written to directly."""
 
     def test_others(self) -> None:
         """A transport that is no TCP connection, such as one over TLS, is written to as ever."""
         transport = StringTransport()
-        writer(transport)(transport, b"hello")
+        write(transport, b"hello")
         self.assertEqual(transport.value(), b"hello")
 
     def test_tcp(self) -> None:
@@ -132,7 +133,7 @@ class WriterTests(SynchronousTestCase):
         self.addCleanup(ours.close)
         self.addCleanup(theirs.close)
         transport = _Accepted(ours)
-        writer(transport)(transport, b"hello")
+        write(transport, b"hello")
         self.assertEqual(theirs.recv(100), b"hello")
 
 

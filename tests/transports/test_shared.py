@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from slanger.api.endpoint import Api
 from slanger.api.lean import LeanSite
 from slanger.domain.apps import Apps
-from slanger.transports.direct import writer
+from slanger.transports.direct import write
 from slanger.transports.shared import SharedPort
 from tests.builders import LIMITS
 from tests.server import KEY
@@ -208,7 +208,7 @@ class BothTests(WebSocketTestCase):
     def setUp(self) -> None:
         """Put both on one port."""
         super().setUp()
-        site = LeanSite(Api(Apps([APP]), self.registry, self.node.users, self.clock), self.clock, writer)
+        site = LeanSite(Api(Apps([APP]), self.registry, self.node.users, self.clock), self.clock, write)
         self.port = SharedPort(self.factory, site, self.clock, LIMITS)
 
     def test_websocket(self) -> None:
