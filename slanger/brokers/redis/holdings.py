@@ -29,6 +29,9 @@ HANDOVER = 10
 """Seconds for which users of a node that leaves stay in the cluster. That is longer than the grace of others who go:
 they all come back at the same time, and nobody should notice a deploy where that takes a while."""
 
+NO_LEASE = "-"
+"""Stands for the lease before the first, under which a node held nothing."""
+
 Answer = Callable[[Any], None]
 """Takes what Redis answers to an `enter`: whether he is there, whether he is new, the position, the roster."""
 
@@ -166,6 +169,7 @@ class Holdings:
         self._changes.clear()
         self._recounted.clear()
         changes = list(self._everything())
+        before = before or NO_LEASE
         sent = [self._send(changes[first : first + CHUNK], before) for first in range(0, len(changes), CHUNK)]
         for opened in self.opened.values():
             opened.stated, opened.told = True, False
@@ -228,7 +232,7 @@ class Holdings:
 
     def _counted(self, app: App, channel: str, *, told: bool) -> tuple[object, ...]:
         count = self._subscriptions(app, channel)
-        return "channel", app.key, _hooked(app, channel), told, channel, count
+        return "channel", app.key, _hooked(app, channel), told, channel, count, app.subscription_counts
 
 
 def _entering(held: Held, *, limit: int, picture: bool) -> tuple[object, ...]:

@@ -176,9 +176,10 @@ class Lease:
 
     async def _sweep_all(self, commands: Commands, lease: bytes) -> None:
         hooked = msgspec.json.encode({app.key: bool(app.webhooks) for app in self._apps})
+        counted = msgspec.json.encode({app.key: app.subscription_counts for app in self._apps})
         go_on = b"0"
         while go_on:
-            arguments = self._root.origin, lease, SWEPT, hooked, go_on
+            arguments = self._root.origin, lease, SWEPT, hooked, counted, go_on
             go_on = await commands.run(SWEEP, *self._root.arguments, *arguments)
 
 
