@@ -340,6 +340,20 @@ class Recalls(NodesTestCase):
         await self.expect("second")
 
 
+class Silence(NodesTestCase):
+    """A Redis that is there, and says nothing."""
+
+    async def test_stopped(self) -> None:
+        """Redis away, queries: as soon as a node knows of it, it answers by itself what waited for Redis, too."""
+        await self.begin()
+        self.redis.pause()
+        self.addCleanup(self.redis.resume)
+        counting = self.two.counts(self.app, [NEWS])
+        await self.until(lambda: self.two.cut_off_since() is not None)
+        await self.let_pass(0)
+        self.assertEqual(self.successResultOf(counting), {NEWS: Counts(1)})
+
+
 class Refusals(NodesTestCase):
     """A Redis that is there and refuses."""
 
