@@ -285,18 +285,20 @@ class Recounts(NodesTestCase):
         self.assertEqual(await third.counts(self.app, [NEWS]), {NEWS: Counts(1)})
 
     async def test_came_back(self) -> None:
-        """Redis is back: what changed meanwhile is told, of a channel that was left, too; nothing else is."""
+        """Redis is back: what changed meanwhile is told, to and fro or as the last left, too; nothing else is."""
         await self.begin()
-        self.subscribe(self.one, self.node_one, "unchanged")
+        for channel in ("unchanged", "to and fro"):
+            self.subscribe(self.one, self.node_one, channel)
         await self.let_pass(0.05)
         self.one._pause()
         self.node_one.subscribed[self.app.key, NEWS] = 7
         del self.node_one.subscribed[self.app.key, "lonely"]
         self.one.close(self.app, "lonely")
+        self.one.recount(self.app, "to and fro")
         self.one._rejoin()
-        await self.until(lambda: len(self.recounts) >= 2)
+        await self.until(lambda: len(self.recounts) >= 3)
         await self.let_pass(LEASE)
-        self.assertEqual(self.recounts, ["lonely", NEWS])
+        self.assertEqual(self.recounts, ["lonely", NEWS, "to and fro"])
 
     async def test_taken_for_dead(self) -> None:
         """Lease: a node that was taken for dead counts again when it is back, and that is told."""

@@ -2,7 +2,8 @@
 -- ARGV: [4] origin, [5] lease, [6] where the node states everything its lease before, which lets go of each thing as
 -- this one takes it, else "",
 -- [7] milliseconds of grace, [8] JSON: a list of
---   ["channel", app, hooked, told, channel, subscribers, whether these are told how many they are]
+--   ["channel", app, hooked, told, channel, subscribers, whether these are told how many they are, and may have been
+--     told wrongly]
 --   ["enter", app, hooked, told, channel, user, info, most users, whether the roster is wanted]
 --   ["leave", app, hooked, told, channel, user]
 --   ["hand", app, hooked, told, channel, user, milliseconds after which it is a "leave"]
@@ -25,7 +26,7 @@ for _, change in ipairs(cjson.decode(ARGV[8])) do
     end
     if before ~= '' then
       local known = tonumber(redis.call('HGET', base_of(app) .. ':subs:' .. channel, before))
-      if change[7] and not told and known ~= change[6] then
+      if change[7] and (change[8] or not told and known ~= change[6]) then
         recount(app, channel, tell_at)
       end
       drop_channel(before, app, channel, hooked, tell_at)
