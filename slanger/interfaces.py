@@ -171,6 +171,12 @@ class INode(Interface):
         Who comes back in time was never gone: the broker holds endings back ("Webhooks", delays).
         """
 
+    def recounted(app: App, channel: str) -> None:
+        """Learn that another number of subscribers is on a channel than these were told last; called on one node.
+
+        So it is where a node died, or comes back from where it could not be heard.
+        """
+
     def channels(app: App) -> Iterable[str]:
         """Name the channels that this node has subscribers on."""
 

@@ -214,6 +214,7 @@ class Node:
         self.delivered: list[tuple[str, Message, str | None]] = []
         self.terminated: list[tuple[str, str]] = []
         self.occurrences: list[Occurrence] = []
+        self.recounts: list[str] = []
 
     def deliver(self, app: App, channel: str, message: Message, exclude: str | None) -> None:
         """Keep an event of another node."""
@@ -234,6 +235,10 @@ class Node:
     def happened(self, app: App, occurrence: Occurrence) -> None:
         """Keep what the app is to be told."""
         self.occurrences.append(occurrence)
+
+    def recounted(self, app: App, channel: str) -> None:
+        """Keep of which channel it is to be told how many are there."""
+        self.recounts.append(channel)
 
     def channels(self, app: App) -> Iterable[str]:
         """Name the channels with subscribers here."""

@@ -70,9 +70,11 @@ class Session:
 
     :param rules: the app's key, secret, switches and limits.
     :param socket_id: the connection's id, two numbers joined by a dot.
+    :ivar authorized: whether the app has ever vouched for this client: it signed in, or asked for a channel that needs
+        authorisation, and had it. To leave that channel takes nothing back.
     """
 
-    __slots__ = ("_client_event_times", "_subscriptions", "_user", "rules", "socket_id")
+    __slots__ = ("_client_event_times", "_subscriptions", "_user", "authorized", "rules", "socket_id")
 
     def __init__(self, rules: Rules, socket_id: str) -> None:
         self.rules = rules
@@ -80,18 +82,12 @@ class Session:
         self._subscriptions: dict[str, _Subscription] = {}
         self._client_event_times: deque[float] | None = None
         self._user: User | None = None
+        self.authorized = False
 
     @property
     def user(self) -> User | None:
         """Who signed in on this connection."""
         return self._user
-
-    @property
-    def authorized(self) -> bool:
-        """Whether the app has vouched for this client: it signed in, or is on a channel that needs authorisation."""
-        return self._user is not None or any(
-            ChannelKind.of(channel) is not ChannelKind.PUBLIC for channel in self._subscriptions
-        )
 
     def standing(self, channel: str) -> Standing:
         """Tell where a channel stands with this client."""
@@ -163,6 +159,7 @@ class Session:
             self._check_auth(wanted)
         if kind is ChannelKind.PRESENCE:
             member = self._check_member(wanted)
+        self.authorized |= kind is not ChannelKind.PUBLIC
         self._subscriptions[wanted.channel] = _Subscription(Standing.ASKED, member)
         return (Join(wanted.channel, member),)
 
@@ -200,6 +197,7 @@ class Session:
             message = f"Watchlist has {len(user.watchlist)} users: the first {limit} are watched"
             effects.append(Say(codec.error(message, WATCHLIST_LIMIT)))
         self._user = User(user.id, user.user_info, user.watchlist[:limit] if self.rules.watchlists else ())
+        self.authorized = True
         return [*effects, SignInUser(self._user)]
 
     def _sign_in_again(self, wanted: SignIn, _now: float) -> Iterable[Effect]:

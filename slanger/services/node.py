@@ -20,6 +20,7 @@ class Node:
         self.deliver = registry.deliver
         self.channels = registry.channels
         self.subscriptions = registry.subscriptions
+        self.recounted = registry.recounted
         self.happened = webhooks.tell
         self.terminate = users.close_here
         self._registry = registry

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool
+from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
@@ -22,6 +23,8 @@ ANSWER_TIMEOUT = 10
 
 BODY_BYTES = 64 * 1024
 """Bytes of an answer's body that are read, and thrown away, so that the connection can be used again."""
+
+_HUNG_UP = (ConnectionDone, ConnectionLost)
 
 
 class _Discard(Protocol):
@@ -55,12 +58,27 @@ class Poster:
 
     def __call__(self, url: str, hook: Hook) -> Deferred[int]:
         """Send a hook; fire with the status of the answer, or fail where none came in time."""
+        request = self._request(url, hook).addErrback(self._once_more, url, hook)
+        return request.addTimeout(ANSWER_TIMEOUT, self._reactor).addCallback(self._status)
+
+    def _request(self, url: str, hook: Hook) -> Deferred[IResponse]:
         headers = Headers()
         for name, value in hook.headers:
             headers.addRawHeader(name, value)
         body = FileBodyProducer(BytesIO(hook.body))
         request: Deferred[IResponse] = self._agent.request(b"POST", url.encode(), headers, body)
-        return request.addTimeout(ANSWER_TIMEOUT, self._reactor).addCallback(self._status)
+        return request
+
+    def _once_more(self, failure: Failure, url: str, hook: Hook) -> Deferred[IResponse]:
+        """Ask anew where the receiver hung up before it answered.
+
+        Most likely it had hung up before it was asked: those who speak HTTP/1.0, and some others, close a connection
+        after each answer without saying so, and all close one that was idle for long.
+        """
+        fault = failure.value
+        if isinstance(fault, ResponseNeverReceived) and all(each.check(*_HUNG_UP) for each in fault.reasons):
+            return self._request(url, hook)
+        return fail(failure)
 
     def _status(self, response: IResponse) -> int:
         """Take the status; the body is read beside, and is given up where it does not end in time."""

@@ -140,6 +140,10 @@ class ChannelRegistry(Service):
         if subscribers:
             fan_out(codec.member_removed(channel, user_id), subscribers)
 
+    def recounted(self, app: App, channel: str) -> None:
+        """Tell a channel's subscribers everywhere how many they are."""
+        self._counts.changed(app, channel, self._send)
+
     def channels(self, app: App) -> Iterable[str]:
         """Name the channels that this node has subscribers on."""
         return self._channels[app.key]

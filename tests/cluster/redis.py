@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -70,6 +71,14 @@ class RedisServer:
         """Send SIGKILL, and wait for the end; all that it held is lost."""
         self._process.kill()
         self._process.wait(PATIENCE)
+
+    def pause(self) -> None:
+        """Stop the process; its connections stay, and nobody answers on them."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a stopped process go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     @property
     def url(self) -> str:

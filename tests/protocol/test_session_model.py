@@ -21,7 +21,8 @@ CHANNELS = st.sampled_from(sorted(USERS))
 class SessionBesideModel(RuleBasedStateMachine):
     """The world around a session keeps what it was asked for; the session must never lose or double it.
 
-    `asked` are the joins under way, `on` the channels the client is on, both as the world sees them.
+    `asked` are the joins under way, `on` the channels the client is on, both as the world sees them. It is `authorized`
+    from the first of them on that is not public, or from the sign-in on.
     """
 
     @initialize()
@@ -32,6 +33,7 @@ class SessionBesideModel(RuleBasedStateMachine):
         self.on: set[str] = set()
         self.now = 0.0
         self.user: str | None = None
+        self.authorized = False
 
     def perform(self, effects: Iterable[Effect]) -> list[str]:
         """Carry out what the session asks; name what it says."""
@@ -42,6 +44,7 @@ class SessionBesideModel(RuleBasedStateMachine):
                     assert channel not in self.asked | self.on, "two joins without a leave between"
                     assert (member.user_id if member else None) == USERS[channel]
                     self.asked.add(channel)
+                    self.authorized |= channel != "news"
                 case Leave(channel, member):
                     assert channel in self.asked | self.on, "a leave without a join"
                     assert (member.user_id if member else None) == USERS[channel]
@@ -54,6 +57,7 @@ class SessionBesideModel(RuleBasedStateMachine):
                 case SignInUser(user):
                     assert self.user is None, "two sign-ins"
                     self.user = user.id
+                    self.authorized = True
                 case SignOutUser(user):
                     assert self.user == user.id
                     self.user = None
@@ -145,6 +149,7 @@ class SessionBesideModel(RuleBasedStateMachine):
         for channel in USERS:
             assert not list(self.session.joined(channel))
         self.session = Session(make_app(), SOCKET_ID)
+        self.authorized = False
 
     @invariant()
     def agrees(self) -> None:
@@ -153,7 +158,7 @@ class SessionBesideModel(RuleBasedStateMachine):
             expected = Standing.ASKED if channel in self.asked else Standing.ON if channel in self.on else Standing.OFF
             assert self.session.standing(channel) is expected
         assert (self.session.user.id if self.session.user else None) == self.user
-        assert self.session.authorized == bool(self.user or (self.asked | self.on) - {"news"})
+        assert self.session.authorized == self.authorized
 
 
 class SessionBesideModelTest(SynchronousTestCase):

@@ -345,6 +345,12 @@ class Authorized(SigningIn):
             self.put_on(channel, user_id)
             self.assertTrue(self.session.authorized)
 
+    def test_left(self) -> None:
+        """Authorized connections: one who has left such a channel again still counts: its app has vouched for it."""
+        self.put_on("private-a")
+        self.receive(say("pusher:unsubscribe", {"channel": "private-a"}))
+        self.assertTrue(self.session.authorized)
+
     def test_refused(self) -> None:
         """Authorized connections: a wrong signature vouches for nobody."""
         self.receive(say("pusher:subscribe", {"channel": "private-a", "auth": f"{KEY}:00"}))

@@ -126,6 +126,12 @@ class Small(SubscriptionCountsTestCase):
         self.join(1, "cache-a")
         self.assertEqual([event for event, _ in self.listeners[0].heard], ["e", COUNT])
 
+    def test_recounted(self) -> None:
+        """Many nodes: where a node died, or came back, who is left is told how many they are, and so is the app."""
+        self.join(2)
+        self.node.node.recounted(self.app, "news")
+        self.assertEqual((self.heard(0), self.heard(1), self.told()), ([1, 2, 2], [2, 2], [1, 2, 2]))
+
     def test_exclusion(self) -> None:
         """Subscription count: one who unsubscribes hears no count afterwards, the others do."""
         one, two = Client(self.node), Client(self.node)

@@ -12,6 +12,7 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
+from twisted.web.client import ResponseNeverReceived
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import Site
@@ -84,11 +85,21 @@ class Stubborn(Protocol):
         self.factory.check()
 
 
+class Hasty(Stubborn):
+    """A server that hangs up after its answer, and does not say so before."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Answer, and hang up."""
+        super().dataReceived(data)
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
 class StubbornFactory(ServerFactory):
     """Makes such servers; `closed` fires when nobody is connected any more."""
 
-    def __init__(self, answer: bytes) -> None:
-        self.protocol = Stubborn
+    def __init__(self, answer: bytes, protocol: type[Stubborn] = Stubborn) -> None:
+        self.protocol = protocol
         self.answer = answer
         self.open = 0
         self.received = b""
@@ -182,6 +193,20 @@ class PosterTest(TestCase):
             await self.idle()
         self.assertEqual(self.site.connections, 1)
 
+    async def test_hangs_up(self) -> None:
+        """Delivery: an endpoint may hang up after each answer without a word, as those of HTTP/1.0 do; none fails."""
+        hasty = StubbornFactory(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", Hasty)
+        url = self.listen(hasty)
+        self.assertEqual([await self.post(url) for _ in range(10)], [200] * 10)
+        self.assertEqual(hasty.received.count(BODY), 10)
+
+    async def test_hangs_up_before_it_answers(self) -> None:
+        """Delivery: an endpoint that only ever hangs up is asked once more, then it fails."""
+        hasty = StubbornFactory(b"", Hasty)
+        with self.assertRaises(ResponseNeverReceived):
+            await self.post(self.listen(hasty))
+        self.assertEqual(hasty.received.count(BODY), 2)
+
     async def idle(self) -> None:
         """Wait until the client has a connection to spare."""
         await self.poll(lambda: any(self.poster._agent._pool._connections.values()))
@@ -222,7 +247,7 @@ class PosterTest(TestCase):
         self.assertEqual((failed, stubborn.open), ([], 1))
         self.clock.advance(0.1)
         await posting
-        self.assertEqual(len(failed), 1)
+        self.assertEqual((len(failed), stubborn.received.count(BODY)), (1, 1))
         await stubborn.closed
 
     async def test_large_answer(self) -> None:

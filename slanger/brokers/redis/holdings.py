@@ -29,6 +29,9 @@ HANDOVER = 10
 """Seconds for which users of a node that leaves stay in the cluster. That is longer than the grace of others who go:
 they all come back at the same time, and nobody should notice a deploy where that takes a while."""
 
+NO_LEASE = "-"
+"""Stands for the lease before the first, under which a node held nothing."""
+
 Answer = Callable[[Any], None]
 """Takes what Redis answers to an `enter`: whether he is there, whether he is new, the position, the roster."""
 
@@ -66,12 +69,14 @@ class Opened:
 
     :ivar stated: as with `Held`.
     :ivar told: as with `Held`.
+    :ivar miscounted: whether its subscribers may have been told how many are on this node alone, as it was cut off.
     """
 
     app: App
     channel: str
     stated: bool = False
     told: bool = False
+    miscounted: bool = False
 
 
 class Holdings:
@@ -120,6 +125,8 @@ class Holdings:
         if self._commands is not None:
             self._recounted[app.key, channel] = app
             self._soon()
+        elif opened := self.opened.get((app.key, channel)):
+            opened.miscounted = True
 
     def enter(self, held: Held, answer: Answer, *, limit: int, picture: bool) -> None:
         """Have the cluster let a user in.
@@ -166,9 +173,10 @@ class Holdings:
         self._changes.clear()
         self._recounted.clear()
         changes = list(self._everything())
+        before = before or NO_LEASE
         sent = [self._send(changes[first : first + CHUNK], before) for first in range(0, len(changes), CHUNK)]
         for opened in self.opened.values():
-            opened.stated, opened.told = True, False
+            opened.stated, opened.told, opened.miscounted = True, False, False
         for held in self._all_held():
             held.stated, held.told = True, False
         return sent
@@ -218,7 +226,7 @@ class Holdings:
 
     def _everything(self) -> Iterator[Change]:
         for opened in self.opened.values():
-            yield self._counted(opened.app, opened.channel, told=opened.told), None
+            yield self._counted(opened.app, opened.channel, told=opened.told, miscounted=opened.miscounted), None
         for held in self._all_held():
             yield _entering(held, limit=0, picture=False), None
 
@@ -226,9 +234,10 @@ class Holdings:
         for users in self.users.values():
             yield from users.values()
 
-    def _counted(self, app: App, channel: str, *, told: bool) -> tuple[object, ...]:
+    def _counted(self, app: App, channel: str, *, told: bool, miscounted: bool = False) -> tuple[object, ...]:
         count = self._subscriptions(app, channel)
-        return "channel", app.key, _hooked(app, channel), told, channel, count
+        telling = app.subscription_counts, miscounted
+        return "channel", app.key, _hooked(app, channel), told, channel, count, *telling
 
 
 def _entering(held: Held, *, limit: int, picture: bool) -> tuple[object, ...]:

@@ -1,7 +1,8 @@
 """This node's life, as the others see it: a lease that it renews, and theirs, whose end it notices.
 
-Each beat goes out over the link that commands and comes back over the one that listens, so it proves both. What a node
-held whose lease has ended is let go of by all that find it; the scripts see to it that each thing goes once.
+Each beat goes out over the link that commands and comes back over the one that listens, so it proves both. Where none
+comes back, the link that commands is to blame as long as it owes an answer: who waits for others is not to wait longer.
+What a node held whose lease has ended is let go of by all that find it; the scripts see to it that each goes once.
 """
 
 from __future__ import annotations
@@ -141,11 +142,13 @@ class Lease:
         commands = self._commands
         if commands is None:
             return
-        if self._asked_at is not None and now - self._asked_at > self._patience:
-            commands.abort("it does not answer")
-        elif now - self._heard_at > self._patience and self._links.ear is not None:
+        silent = now - self._heard_at > self._patience
+        if self._asked_at is not None:
+            if silent or now - self._asked_at > self._patience:
+                commands.abort("it does not answer")
+        elif silent and self._links.ear is not None:
             self._links.ear.abort("the link that listens is silent")
-        elif self._asked_at is None:
+        else:
             renewing = Deferred.fromCoroutine(self._renew(commands, self.name, ""))
             renewing.addErrback(_lost)
 
@@ -176,9 +179,10 @@ class Lease:
 
     async def _sweep_all(self, commands: Commands, lease: bytes) -> None:
         hooked = msgspec.json.encode({app.key: bool(app.webhooks) for app in self._apps})
+        counted = msgspec.json.encode({app.key: app.subscription_counts for app in self._apps})
         go_on = b"0"
         while go_on:
-            arguments = self._root.origin, lease, SWEPT, hooked, go_on
+            arguments = self._root.origin, lease, SWEPT, hooked, counted, go_on
             go_on = await commands.run(SWEEP, *self._root.arguments, *arguments)
 
 

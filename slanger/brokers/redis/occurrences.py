@@ -23,6 +23,9 @@ from slanger.protocol.names import is_inbox, is_presence
 CLAIMS = 100
 """Occurrences that are claimed at a time."""
 
+RECOUNTED = "recounted"
+"""Names what is no occurrence for the app: how many are on a channel changed with nobody there to say so."""
+
 _occurrence = msgspec.json.Decoder(tuple[str, str, str, str])
 
 
@@ -49,7 +52,7 @@ class Occurrences:
         """Acknowledge over a new link what was told before the cut, so that nobody tells it again."""
         told = tuple(self._told)
         if told:
-            await commands.run(CLAIM, *self._root.arguments, "", 0, msgspec.json.encode(told), b"{}")
+            await commands.run(CLAIM, *self._root.arguments, "", 0, msgspec.json.encode(told), b"{}", b"{}")
             del self._told[: len(told)]
 
     def resume(self, commands: Commands, lease: str) -> None:
@@ -79,12 +82,13 @@ class Occurrences:
     def claim(self) -> None:
         """Claim what is due, and acknowledge what was told since the last time."""
         hooked = {app.key: True for app in self._apps if app.webhooks}
-        if self._commands is None or self._claiming or not hooked:
+        counted = {app.key: True for app in self._apps if app.subscription_counts}
+        if self._commands is None or self._claiming or not (hooked or counted):
             return
         self._claiming = True
         told = tuple(self._told)
-        arguments = self._lease, CLAIMS, msgspec.json.encode(told), msgspec.json.encode(hooked)
-        claiming = self._commands.run(CLAIM, *self._root.arguments, *arguments)
+        texts = [msgspec.json.encode(each) for each in (told, hooked, counted)]
+        claiming = self._commands.run(CLAIM, *self._root.arguments, self._lease, CLAIMS, *texts)
         claiming.addCallbacks(self._claimed, self._lost, callbackArgs=(self._lease, len(told)))
 
     def _claimed(self, claimed: list[bytes], lease: str, acknowledged: int) -> None:
@@ -107,6 +111,8 @@ class Occurrences:
         app = self._apps.with_key(key)
         if app is None:
             self._complaints.count("stray occurrence", f"{name} of app {key!r}, which no node has told it of in time")
+        elif name == RECOUNTED:
+            self.local.node.recounted(app, channel)
         else:
             self.local.node.happened(app, _make(name, channel, user_id))
 

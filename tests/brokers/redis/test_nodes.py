@@ -32,6 +32,13 @@ class NodesTestCase(RedisTestCase):
         self.subscribe(self.two, self.node_two, NEWS)
         await self.let_pass(0.05)
 
+    def die(self, broker: RedisBroker) -> None:
+        """Let a node go silent at once, as if it had been killed, and let its lease end."""
+        broker._links.on_change = lambda: None
+        broker._lease.stop()
+        broker._links.hang_up()
+        self.redis.admin.zadd(f"{self.prefix}:0:nodes", {broker._lease.name: 1})
+
     def publish(self, *names: str, channel: str = NEWS) -> None:
         """Publish events through the first node."""
         for name in names:
@@ -243,13 +250,6 @@ class Rosters(NodesTestCase):
 class Leases(NodesTestCase):
     """What nodes hold that are no more."""
 
-    def die(self, broker: RedisBroker) -> None:
-        """Let a node go silent at once, as if it had been killed, and let its lease end."""
-        broker._links.on_change = lambda: None
-        broker._lease.stop()
-        broker._links.hang_up()
-        self.redis.admin.zadd(f"{self.prefix}:0:nodes", {broker._lease.name: 1})
-
     async def test_large(self) -> None:
         """A dead node that held very much is cleaned up after, to the last thing."""
         await self.begin()
@@ -279,6 +279,78 @@ class Leases(NodesTestCase):
         self.assertEqual(list(await self.two.users(self.app, ROOM)), [])
 
 
+class Recounts(NodesTestCase):
+    """Subscription counts that change while nobody is there who would say so."""
+
+    def make_broker(self, apps: Apps | None = None) -> RedisBroker:
+        """Have apps that tell their subscribers how many they are, by default."""
+        return super().make_broker(apps or Apps([replace(told_app(), subscription_counts=True)]))
+
+    async def begin(self) -> None:
+        """Put the first node on the news too, on a channel of its own, and on one that has members to tell of it."""
+        self.app = replace(self.app, subscription_counts=True)
+        await super().begin()
+        for channel in (NEWS, "lonely", ROOM):
+            self.subscribe(self.one, self.node_one, channel)
+        await self.until(lambda: self.redis.admin.zcard(self.key("channels")) == 3)
+        await self.let_pass(LEASE)  # until then a Redis may just have come back empty
+
+    @property
+    def recounts(self) -> list[str]:
+        """Name the channels that some node was to tell anew how many they are."""
+        return sorted(self.node_one.recounts + self.node_two.recounts)
+
+    async def test_killed(self) -> None:
+        """Lease: when a node has died, one other tells who is left on its channels how many they are."""
+        await self.begin()
+        third, node_three = await self.joined()
+        self.die(self.one)
+        await self.until(lambda: len(self.node_two.recounts + node_three.recounts) >= 2)
+        await self.let_pass(LEASE)
+        self.assertEqual(sorted(self.node_two.recounts + node_three.recounts), ["lonely", NEWS])
+        self.assertEqual(await third.counts(self.app, [NEWS]), {NEWS: Counts(1)})
+
+    async def test_came_back(self) -> None:
+        """Redis is back: what changed meanwhile is told, to and fro or as the last left, too; nothing else is."""
+        await self.begin()
+        for channel in ("unchanged", "to and fro"):
+            self.subscribe(self.one, self.node_one, channel)
+        await self.let_pass(0.05)
+        self.one._pause()
+        self.node_one.subscribed[self.app.key, NEWS] = 7
+        del self.node_one.subscribed[self.app.key, "lonely"]
+        self.one.close(self.app, "lonely")
+        self.one.recount(self.app, "to and fro")
+        self.one._rejoin()
+        await self.until(lambda: len(self.recounts) >= 3)
+        await self.let_pass(LEASE)
+        self.assertEqual(self.recounts, ["lonely", NEWS, "to and fro"])
+
+    async def test_taken_for_dead(self) -> None:
+        """Lease: a node that was taken for dead counts again when it is back, and that is told."""
+        await self.begin()
+        self.one._pause()
+        lease = self.one._lease.name
+        self.redis.admin.zadd(f"{self.prefix}:0:nodes", {lease: 1})
+        await self.until(lambda: self.recounts == ["lonely", NEWS])
+        self.assertEqual(await self.two.counts(self.app, [NEWS]), {NEWS: Counts(1)})
+        self.one._rejoin()
+        await self.until(lambda: self.recounts == ["lonely", "lonely", NEWS, NEWS])
+        self.assertEqual(await self.two.counts(self.app, [NEWS]), {NEWS: Counts(2)})
+
+    async def test_off(self) -> None:
+        """Subscription count: off by default; no node is told then."""
+        self.one, self.node_one = await self.joined(Apps([told_app()]))
+        self.two, self.node_two = await self.joined(Apps([told_app()]))
+        self.subscribe(self.one, self.node_one, NEWS)
+        await self.let_pass(0.05)
+        self.die(self.one)
+        await self.until(
+            lambda: self.node_two.occurrences[-1:] and self.node_two.occurrences[-1].name.endswith("vacated")
+        )
+        self.assertEqual(self.recounts, [])
+
+
 class Recalls(NodesTestCase):
     """What is remembered, and what comes after."""
 
@@ -294,6 +366,20 @@ class Recalls(NodesTestCase):
         self.one.publish(self.app, "cache-a", codec.event("cache-a", "second", "{}"), None)
         self.subscribe(self.two, self.node_two, "cache-a")
         await self.expect("second")
+
+
+class Silence(NodesTestCase):
+    """A Redis that is there, and says nothing."""
+
+    async def test_stopped(self) -> None:
+        """Redis away, queries: as soon as a node knows of it, it answers by itself what waited for Redis, too."""
+        await self.begin()
+        self.redis.pause()
+        self.addCleanup(self.redis.resume)
+        counting = self.two.counts(self.app, [NEWS])
+        await self.until(lambda: self.two.cut_off_since() is not None)
+        await self.let_pass(0)
+        self.assertEqual(self.successResultOf(counting), {NEWS: Counts(1)})
 
 
 class Refusals(NodesTestCase):

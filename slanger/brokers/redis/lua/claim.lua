@@ -1,12 +1,13 @@
 -- Take what apps are to be told now; acknowledge what they were told.
 -- ARGV: [4] lease, [5] how many, [6] JSON: list of [lease, occurrence] that were told, [7] JSON: {app: true} of those
--- that this node tells.
+-- that this node tells, [8] JSON: the same of those whose subscribers it tells how many they are.
 -- Answers occurrences. What a node took and did not acknowledge goes back when its lease ends.
 
 local STRAY = 60000 -- for so long what this node would not tell is left to others, whose settings may be newer or older
 local LOOKS = 10
 
-local lease, most, tells, time = ARGV[4], tonumber(ARGV[5]), cjson.decode(ARGV[7]), now()
+local lease, most, time = ARGV[4], tonumber(ARGV[5]), now()
+local tells, counts = cjson.decode(ARGV[7]), cjson.decode(ARGV[8])
 for _, told in ipairs(cjson.decode(ARGV[6])) do
   redis.call('HDEL', ROOT .. ':held:' .. told[1], 't  ' .. told[2])
 end
@@ -16,7 +17,11 @@ end
 
 local function is_for_others(each)
   local readable, parts = pcall(cjson.decode, each)
-  return readable and type(parts) == 'table' and type(parts[1]) == 'string' and not tells[parts[1]]
+  if not (readable and type(parts) == 'table' and type(parts[1]) == 'string') then
+    return false
+  end
+  local mine = parts[2] == 'recounted' and counts or tells
+  return not mine[parts[1]]
 end
 
 local claimed, left = {}, 0

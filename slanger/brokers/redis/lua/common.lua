@@ -79,6 +79,13 @@ local function is_inbox(channel)
   return string.sub(channel, 1, 1) == '#'
 end
 
+-- A channel's subscribers are not as many as they were told last, and no node knows that by itself: one will tell them.
+local function recount(app, channel, tell_at)
+  if not is_presence(channel) and not is_inbox(channel) then
+    redis.call('ZADD', DUE, tell_at, occurrence(app, 'recounted', channel))
+  end
+end
+
 local function channel_field(app, channel)
   return 'c ' .. app .. ' ' .. channel
 end

@@ -1,7 +1,9 @@
 -- Change what a node holds, in order.
--- ARGV: [4] origin, [5] lease, [6] the node's lease before, which lets go of each thing as this one takes it, or "",
+-- ARGV: [4] origin, [5] lease, [6] where the node states everything its lease before, which lets go of each thing as
+-- this one takes it, else "",
 -- [7] milliseconds of grace, [8] JSON: a list of
---   ["channel", app, hooked, told, channel, subscribers]
+--   ["channel", app, hooked, told, channel, subscribers, whether these are told how many they are, and may have been
+--     told wrongly]
 --   ["enter", app, hooked, told, channel, user, info, most users, whether the roster is wanted]
 --   ["leave", app, hooked, told, channel, user]
 --   ["hand", app, hooked, told, channel, user, milliseconds after which it is a "leave"]
@@ -23,6 +25,10 @@ for _, change in ipairs(cjson.decode(ARGV[8])) do
       drop_channel(lease, app, channel, hooked, tell_at)
     end
     if before ~= '' then
+      local known = tonumber(redis.call('HGET', base_of(app) .. ':subs:' .. channel, before))
+      if change[7] and (change[8] or not told and known ~= change[6]) then
+        recount(app, channel, tell_at)
+      end
       drop_channel(before, app, channel, hooked, tell_at)
     end
   elseif kind == 'enter' then
