@@ -7,7 +7,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slanger.api.site import PATIENCE_BYTES
+from slanger.api.site import PATIENCE_BYTES, UNSIGNED_BYTES
 from slanger.protocol.names import REQUEST_BODY_BYTES
 from tests.api.requests import ApiTestCase, request_bytes, signed_target
 from tests.builders import LIMITS
@@ -240,7 +240,7 @@ class ConnectionTests(ApiTestCase):
         """Bounded: a body above 1 MiB is a 413; its bytes are not kept."""
         connection = self.connect()
         size = 8 * REQUEST_BODY_BYTES
-        connection.say(request_bytes("POST", EVENTS, Content_Length=str(size)))
+        connection.say(request_bytes("POST", signed_target("POST", EVENTS), Content_Length=str(size)))
         for _ in range(size // 65536 - 1):
             connection.say(b"x" * 65536)
         self.assertLessEqual(connection.body_bytes_kept(), REQUEST_BODY_BYTES + 1)
@@ -253,12 +253,31 @@ class ConnectionTests(ApiTestCase):
     def test_large_body_in_chunks(self) -> None:
         """Bounded: a chunked body above 1 MiB is a 413 too."""
         connection = self.connect()
-        connection.say(request_bytes("POST", EVENTS, Transfer_Encoding="chunked"))
+        connection.say(request_bytes("POST", signed_target("POST", EVENTS), Transfer_Encoding="chunked"))
         for _ in range(2 * REQUEST_BODY_BYTES // 65536):
             connection.say(b"10000\r\n" + b"x" * 65536 + b"\r\n")
         connection.say(b"0\r\n\r\n")
         (response,) = connection.read()
         self.assert_refused(response, 413)
+
+    def test_large_body_of_strangers(self) -> None:
+        """Bounded: of a body whose request is not signed little is kept, so that strangers cannot fill the memory."""
+        wrong = signed_target("POST", EVENTS, secret="wrong")
+        for path, status in ((EVENTS, 401), (wrong, 401), ("/nowhere", 404), ("/health", 405)):
+            for head, chunk in (
+                (request_bytes("POST", path, Content_Length=str(8 * 65536)), b"x" * 65536),
+                (request_bytes("POST", path, Transfer_Encoding="chunked"), b"10000\r\n" + b"x" * 65536 + b"\r\n"),
+            ):
+                connection = self.connect()
+                connection.say(head)
+                for _ in range(8):
+                    self.assertLessEqual(connection.body_bytes_kept(), UNSIGNED_BYTES)
+                    connection.say(chunk)
+                if b"chunked" in head:
+                    connection.say(b"0\r\n\r\n")
+                (response,) = connection.read()
+                self.assert_refused(response, status)
+                self.assertFalse(connection.ended)
 
     def test_huge_body(self) -> None:
         """Bounded: a body without end is not waited for: its sender is hung up on."""
