@@ -116,10 +116,26 @@ class ApiChannel(HTTPChannel):
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
+        """Take bytes. An exception ends here, with this connection."""
+        try:
+            self.take(data)
+        except Exception:
+            self.site.complain("closing a connection after a fault", self.address)
+            cast(ITCPTransport, self.transport).abortConnection()
+
+    def take(self, data: bytes) -> None:
         """Take bytes; a request that begins with them has its time."""
         if not self._handlingRequest:
             self.arriving()
         super().dataReceived(data)
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Take a header; Python reads no number of thousands of digits, as a length may be written."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:
+            self._respondToBadRequestAndDisconnect()
+            return False
 
     def allContentReceived(self) -> None:
         """Learn that a request is all there."""

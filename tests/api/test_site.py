@@ -6,6 +6,7 @@ import json
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from twisted.web.http import HTTPChannel
 
 from slanger.api.site import PATIENCE_BYTES, UNSIGNED_BYTES
 from slanger.protocol.names import REQUEST_BODY_BYTES
@@ -278,6 +279,24 @@ class ConnectionTests(ApiTestCase):
                 (response,) = connection.read()
                 self.assert_refused(response, status)
                 self.assertFalse(connection.ended)
+
+    def test_endless_length(self) -> None:
+        """One bad client hurts itself at most: a length of more digits than Python reads is a 400."""
+        for digits in (4301, 10_000):
+            connection = self.connect()
+            connection.say(request_bytes("POST", EVENTS, Content_Length="9" * digits))
+            (response,) = connection.read()
+            self.assert_refused(response, 400)
+            self.assertTrue(connection.ended)
+
+    def test_fault(self) -> None:
+        """One bad client hurts itself at most: a fault of ours ends its connection, and is logged."""
+        self.patch(HTTPChannel, "lineReceived", lambda *_: 1 // 0)
+        connection = self.connect()
+        connection.say(request_bytes("GET", CHANNELS, Connection="close"))
+        self.assertTrue(connection.ended)
+        self.assertEqual(connection.read(), [])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_huge_body(self) -> None:
         """Bounded: a body without end is not waited for: its sender is hung up on."""
