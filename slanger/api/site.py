@@ -190,6 +190,11 @@ class ApiChannel(HTTPChannel):
         self.site.tallies.connections_cut["close_timeout",] += 1
         cast(ITCPTransport, self.transport).abortConnection()
 
+    def pauseProducing(self) -> None:
+        """Read nothing more from a client that does not read; twisted.web would go on where it is about to answer."""
+        super().pauseProducing()
+        self._networkProducer.pauseProducing()
+
     def caller(self, forwarded: str) -> str:
         """Give the address of whoever made a request.
 

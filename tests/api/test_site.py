@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from twisted.internet.testing import StringTransport
 from twisted.web.http import HTTPChannel
 
 from slanger.api.site import PATIENCE_BYTES, UNSIGNED_BYTES
@@ -17,6 +19,7 @@ EVENTS = "/apps/3/events"
 BATCH_EVENTS = "/apps/3/batch_events"
 TERMINATE = "/apps/3/users/1/terminate_connections"
 CHANNELS = "/apps/3/channels"
+Write = Callable[[bytes], None]
 BODY = b'{"name":"n","channel":"news","data":"d"}'
 BOTH_WAYS = settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 """The same properties hold over twisted.web alone: two classes run them, on purpose."""
@@ -279,6 +282,25 @@ class ConnectionTests(ApiTestCase):
                 (response,) = connection.read()
                 self.assert_refused(response, status)
                 self.assertFalse(connection.ended)
+
+    def test_no_reader(self) -> None:
+        """Bounded: from a client that does not read nothing is read, whichever way its requests go, until it does."""
+        for request in (request_bytes("GET", "/"), request_bytes("GET", "/", Origin="https://example.com")):
+            connection = self.connect()
+            transport = connection.transport
+            write = transport.write
+
+            def fill(data: bytes, transport: StringTransport = transport, write: Write = write) -> None:
+                """Take bytes, and have no room for others."""
+                write(data)
+                transport.producer.pauseProducing()  # type: ignore[union-attr]
+
+            transport.write = fill  # type: ignore[method-assign]
+            connection.say(request * 3)
+            self.assertEqual(transport.producerState, "paused", request)
+            transport.producer.resumeProducing()  # type: ignore[union-attr]
+            self.assertEqual(transport.producerState, "producing", request)
+            self.assertEqual([response.status for response in connection.read()], [404] * 3)
 
     def test_endless_length(self) -> None:
         """One bad client hurts itself at most: a length of more digits than Python reads is a 400."""
