@@ -42,9 +42,6 @@ LEGACY = frozenset(("isError", "system", "failure", "format", "printed", "text")
 _OF_PORTS = re.compile(r".+ starting on \S+|\((?:.+ )?Port \S+ Closed\)")
 """What Twisted says of ports by itself; `services.listening` says whose they are, and where."""
 
-_OF_FACTORIES = ("Starting factory {factory!r}", "Stopping factory {factory!r}")
-"""What Twisted says of each connection that it makes by itself, as for webhooks."""
-
 _OF_OURS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}) (\[.+)")
 """A line of text as it is written here: its time, and the rest."""
 
@@ -202,10 +199,10 @@ def _without_noise(line: Line) -> Line:
 
 
 def _is_noise(event: LogEvent) -> bool:
-    """Whether Twisted says what nobody asked for: of ports, of factories, and an empty line as a worker ends."""
+    """Whether Twisted says what nobody asked for: of ports, and an empty line as a worker ends."""
     if event.get("log_namespace") == "log_legacy":
         return bool(_OF_PORTS.fullmatch(str(event.get("log_text"))))
-    return event.get("log_format") in _OF_FACTORIES or (event.keys() >= OF_WORKER and not event["line"])
+    return event.keys() >= OF_WORKER and not event["line"]
 
 
 def _rotate_when_asked(file: LogFile) -> None:

@@ -14,7 +14,7 @@ def reason_of(failure: Failure) -> str:
     while isinstance(fault, ResponseFailed) and fault.reasons:
         fault = fault.reasons[0].value
     match fault:
-        case error.TimeoutError() | defer.TimeoutError():
+        case error.TimeoutError() | defer.TimeoutError() | defer.CancelledError():
             return "no answer in time"
         case error.ConnectionDone() | error.ConnectionLost():
             return "the other side closed the connection"

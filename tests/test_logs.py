@@ -218,15 +218,13 @@ class ObserverTests(SynchronousTestCase):
         self.assertEqual(json.loads(json_text)["message"], "said")
 
     def test_noise(self) -> None:
-        """Log: what Twisted says of its ports, its factories and the end of a worker's output is left out."""
+        """Log: what Twisted says of its ports and of the end of a worker's output is left out."""
         out = io.StringIO()
         self.patch(__import__("sys"), "stdout", out)
         for form in ("text", "json"):
             observer = observer_for(form, {}, {})
             for text in ("Site starting on 80", "(TCP Port 80 Closed)", "(Port '/tmp/slanger-x/1' Closed)"):
                 observer(event("{log_text}", log_namespace="log_legacy", log_text=text))
-            for verb in ("Starting", "Stopping"):
-                observer(event(f"{verb} factory {{factory!r}}", factory=self))
             observer(event("[{tag}] {line}", tag="worker 1", line="", stream="stdout"))
         self.assertEqual(out.getvalue(), "")
 

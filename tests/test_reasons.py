@@ -37,7 +37,7 @@ class Reasons(SynchronousTestCase):
         clock, waiting = Clock(), defer.Deferred[None]()
         waiting.addTimeout(1, clock)
         clock.advance(1)
-        for fault in (error.TimeoutError(), self.failureResultOf(waiting).value):
+        for fault in (error.TimeoutError(), defer.CancelledError(), self.failureResultOf(waiting).value):
             self.assert_said(fault, "no answer in time")
 
     def test_closed(self) -> None:

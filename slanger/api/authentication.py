@@ -14,7 +14,7 @@ import msgspec
 from slanger.api.parameters import Pairs, read_form_query, read_query
 from slanger.domain.apps import App, Apps
 from slanger.protocol import signing
-from slanger.protocol.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from slanger.protocol.errors import BadRequest, Forbidden, NotFound, RequestRefused, Unauthorized
 from slanger.protocol.names import AUTH_WINDOW
 from slanger.proxies import UNIX
 
@@ -64,6 +64,21 @@ def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: fl
     :raises Unauthorized: with the reason.
     :raises Forbidden: the app is disabled.
     """
+    return _authenticate(request, app_id, apps, now, path_prefix, whole=True)
+
+
+def is_signed(request: SignedRequest, app_id: str | None, apps: Apps, now: float, path_prefix: str = "") -> bool:
+    """Tell whether the head of a request may, whose body is yet to come; see `authenticate`."""
+    try:
+        _authenticate(request, app_id, apps, now, path_prefix, whole=False)
+    except RequestRefused:
+        return False
+    return True
+
+
+def _authenticate(
+    request: SignedRequest, app_id: str | None, apps: Apps, now: float, path_prefix: str, *, whole: bool
+) -> Call:
     query = read_query(request.query)
     given = {key.lower(): value for key, value in reversed(query)}  # the first of each counts
     app = _app(given.get("auth_key"), app_id, apps)
@@ -71,7 +86,8 @@ def authenticate(request: SignedRequest, app_id: str | None, apps: Apps, now: fl
         _check_version(given.get("auth_version"))
         _check_timestamp(given.get("auth_timestamp"), now)
         _check_signature(request, query, app, _required(given.get("auth_signature"), "auth_signature"), path_prefix)
-        _check_body(request.body, given.get("body_md5"))
+        if whole:
+            _check_body(request.body, given.get("body_md5"))
     except Unauthorized as refusal:
         refusal.app = app.label
         raise

@@ -19,7 +19,7 @@ from twisted.web.http import RESPONSES
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from slanger.api.authentication import Call, SignedRequest, authenticate
+from slanger.api.authentication import Call, SignedRequest, authenticate, is_signed
 from slanger.domain.apps import App, Apps
 from slanger.domain.limits import Limits
 from slanger.interfaces import IRegistry, IUsers
@@ -120,6 +120,10 @@ class Leaf(Resource):
         """Answer a request, at once or later; what comes later fails only when it was cancelled."""
         raise NotImplementedError
 
+    def wants_body(self, request: SignedRequest) -> bool:
+        """Tell by the head of a request whether its body may make a difference to the answer."""
+        return False
+
     def render(self, request: Request) -> Any:
         """Answer a request of twisted.web."""
         body = cast(BinaryIO, request.content).read()
@@ -164,6 +168,11 @@ class Endpoint(Leaf):
         later = Deferred.fromCoroutine(self._later(answer, request, call))
         reply = getattr(later, "result", None)
         return reply if isinstance(reply, Reply) else later
+
+    def wants_body(self, request: SignedRequest) -> bool:
+        """Want that of a request that is signed; any other is refused, whatever it brings."""
+        api = self.api
+        return is_signed(request, self._app_id, api.apps, api.clock.seconds(), api.path_prefix)
 
     def _authenticate(self, request: SignedRequest) -> Call:
         api = self.api

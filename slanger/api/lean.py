@@ -139,7 +139,7 @@ class LeanChannel(ApiChannel):
         super().connectionMade()
         self._unsent: list[bytes] = []
 
-    def dataReceived(self, data: bytes) -> None:
+    def take(self, data: bytes) -> None:
         """Answer plain requests, and give the rest to twisted.web."""
         if self._lean:
             self.resetTimeout()
@@ -152,7 +152,7 @@ class LeanChannel(ApiChannel):
                 return
             self._lean = False
             self.flush()
-        super().dataReceived(data)
+        super().take(data)
 
     def requestDone(self, request: Request) -> None:
         """Take over again when twisted.web has answered all it was given."""

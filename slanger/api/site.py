@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request, Site
 
+from slanger.api.authentication import SignedRequest
 from slanger.api.endpoint import STATUSES, Api, caller_of, plain_text, write
 from slanger.api.paths import MetricsRoot, Root
 from slanger.deadlines import Deadlines
@@ -23,6 +24,9 @@ from slanger.proxies import UNIX, address_of
 PATIENCE_BYTES = 16 * REQUEST_BODY_BYTES
 """Bytes beyond what is allowed that are read and thrown away, so that the answer can be heard."""
 
+UNSIGNED_BYTES = 64 * 1024
+"""Bytes of a body that are kept of anybody; more only where the head is signed, or strangers could fill the memory."""
+
 PREFLIGHT_SECONDS = 7200
 """Seconds for which a browser remembers what it may ask."""
 
@@ -33,18 +37,30 @@ class ApiRequest(Request):
     content: BytesIO
     channel: Any
     _body_bytes = 0
+    _kept_bytes = 0
 
     def gotLength(self, length: int | None) -> None:
-        """Keep the body in memory: it is small, or it is not kept."""
+        """Keep the body in memory: it is small, or it is not kept.
+
+        At most one byte more than is allowed; that byte has the request refused.
+        """
         self.content = BytesIO()
+        self._kept_bytes = self.channel.site.limits.body_bytes + 1
+        if (length is None or length > UNSIGNED_BYTES) and not self._is_wanted():
+            self._kept_bytes = min(self._kept_bytes, UNSIGNED_BYTES)
+
+    def _is_wanted(self) -> bool:
+        """Whether the body may make a difference; until it is there the channel alone has the first line."""
+        request = SignedRequest.of(self.channel._command, self.channel._path, b"")
+        return cast(Root, self.channel.site.root).leaf(request.path).wants_body(request)
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Keep a part of the body, up to one byte more than is allowed; that byte has the request refused."""
+        """Keep a part of the body."""
         self._body_bytes += len(data)
         allowed = self.channel.site.limits.body_bytes
         if self._body_bytes > allowed + PATIENCE_BYTES:
             self.channel.loseConnection()
-        self.content.write(data[: max(0, allowed + 1 - self.content.tell())])
+        self.content.write(data[: max(0, self._kept_bytes - self.content.tell())])
 
     def process(self) -> None:
         """Answer, unless the caller was hung up on."""
@@ -100,10 +116,26 @@ class ApiChannel(HTTPChannel):
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
+        """Take bytes. An exception ends here, with this connection."""
+        try:
+            self.take(data)
+        except Exception:
+            self.site.complain("closing a connection after a fault", self.address)
+            cast(ITCPTransport, self.transport).abortConnection()
+
+    def take(self, data: bytes) -> None:
         """Take bytes; a request that begins with them has its time."""
         if not self._handlingRequest:
             self.arriving()
         super().dataReceived(data)
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Take a header; Python reads no number of thousands of digits, as a length may be written."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:
+            self._respondToBadRequestAndDisconnect()
+            return False
 
     def allContentReceived(self) -> None:
         """Learn that a request is all there."""
@@ -157,6 +189,11 @@ class ApiChannel(HTTPChannel):
         self._abortingCall = None
         self.site.tallies.connections_cut["close_timeout",] += 1
         cast(ITCPTransport, self.transport).abortConnection()
+
+    def pauseProducing(self) -> None:
+        """Read nothing more from a client that does not read; twisted.web would go on where it is about to answer."""
+        super().pauseProducing()
+        self._networkProducer.pauseProducing()
 
     def caller(self, forwarded: str) -> str:
         """Give the address of whoever made a request.

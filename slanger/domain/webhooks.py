@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from slanger.protocol import signing
 
@@ -122,11 +123,14 @@ class Hook:
 
 class _Body(Struct, frozen=True):
     time_ms: int
-    events: list[Occurrence]
+    events: Sequence[Occurrence | Raw]
 
 
-def make_hook(key: str, secret: str, endpoint: Endpoint, events: list[Occurrence], now: float) -> Hook:
-    """Write a request and sign it."""
+def make_hook(key: str, secret: str, endpoint: Endpoint, events: Sequence[Occurrence | Raw], now: float) -> Hook:
+    """Write a request and sign it.
+
+    :param events: as they are, or as JSON already.
+    """
     time_ms = int(now * 1000)
     body = msgspec.json.encode(_Body(time_ms, events))
     headers = (

@@ -8,6 +8,9 @@ from twisted.logger import Logger
 from slanger.interfaces import ISubscriber, IWire
 from slanger.protocol.errors import ConnectionRefused
 
+SHOWN = 500
+"""Characters of what strangers say that are logged."""
+
 
 class AccessLog:
     """One line for each connection that opens, is refused or closes, and for each request.
@@ -40,7 +43,7 @@ class AccessLog:
             event="connection_refused",
             peer=wire.peer,
             code=refusal.code.number,
-            reason=refusal.message,
+            reason=refusal.message[:SHOWN],
         )
 
     def closed(self, subscriber: ISubscriber, code: int) -> None:
@@ -66,8 +69,8 @@ class AccessLog:
             "{peer} {method} {path} {status} {bytes}",
             event="request",
             peer=peer,
-            method=method,
-            path=path,
+            method=method[:SHOWN],
+            path=path[:SHOWN],
             status=status,
             bytes=size,
         )

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
+from zope.interface import implementer
 
 from slanger.domain.webhooks import Hook
+
+if TYPE_CHECKING:
+    from twisted.web._newclient import HTTP11ClientProtocol
 
 CONNECT_TIMEOUT = 5
 """Seconds to reach an endpoint."""
@@ -21,23 +28,78 @@ CONNECT_TIMEOUT = 5
 ANSWER_TIMEOUT = 10
 """Seconds an endpoint has for its answer, and again for its body."""
 
-BODY_BYTES = 64 * 1024
-"""Bytes of an answer's body that are read, and thrown away, so that the connection can be used again."""
+ANSWER_BYTES = 64 * 1024
+"""Bytes of an answer, its head included, that are read so that the connection can be used again. Twisted's client would
+keep headers without end."""
+
+
+class TooLong(Exception):
+    """An answer is longer than what is read of it."""
+
+
+class _Bounded(ProtocolWrapper):
+    """A connection to an endpoint, that is closed when an answer is too long."""
+
+    _received = 0
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send the head of a request: another answer begins."""
+        self._received = 0
+        super().writeSequence(data)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take a part of an answer."""
+        self._received += len(data)
+        if self._received > ANSWER_BYTES:
+            self.abortConnection()
+        else:
+            super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell why it ended."""
+        if self._received > ANSWER_BYTES:
+            reason = Failure(TooLong(f"its answer has more than {ANSWER_BYTES} bytes"))
+        super().connectionLost(reason)
+
+
+class _Bounding(WrappingFactory):
+    """Makes such connections."""
+
+    protocol = _Bounded
+    noisy = False
+
+
+@implementer(IStreamClientEndpoint)
+class _Way:
+    """A way to an endpoint, on which answers are bounded."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        protocolFactory.noisy = False  # two lines in the log for each connection
+        connecting: Deferred[Any] = self._endpoint.connect(_Bounding(protocolFactory))
+        return connecting.addCallback(lambda bounded: bounded.wrappedProtocol)
+
+
+class _Pool(HTTPConnectionPool):
+    """Connections to endpoints, with bounds."""
+
+    def getConnection(self, key: Hashable, endpoint: IStreamClientEndpoint) -> Deferred[HTTP11ClientProtocol]:
+        return super().getConnection(key, _Way(endpoint))
+
 
 _HUNG_UP = (ConnectionDone, ConnectionLost)
 
 
 class _Discard(Protocol):
-    """Reads a body to its end, within bounds. A receiver that does not end it is hung up on."""
+    """Reads a body to its end. A receiver that does not end it is hung up on."""
 
     def __init__(self) -> None:
-        self._received = 0
         self.done: Deferred[None] = Deferred(lambda _: self._abort())
 
     def dataReceived(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received > BODY_BYTES:
-            self._abort()
+        pass
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if not self.done.called:
@@ -54,7 +116,7 @@ class Poster:
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
-        self._agent = Agent(reactor, connectTimeout=CONNECT_TIMEOUT, pool=HTTPConnectionPool(reactor))
+        self._agent = Agent(reactor, connectTimeout=CONNECT_TIMEOUT, pool=_Pool(reactor))
 
     def __call__(self, url: str, hook: Hook) -> Deferred[int]:
         """Send a hook; fire with the status of the answer, or fail where none came in time."""

@@ -6,6 +6,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+from msgspec import Raw
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -31,6 +33,9 @@ LONGEST_DELAY = 60
 
 QUEUE = 10_000
 """Events that may wait for one endpoint."""
+
+QUEUE_BYTES = 32 * 1024 * 1024
+"""Bytes that they may have together: the data of a client event is up to its client."""
 
 WEBHOOKS_NEARLY_FULL = "webhooks: an endpoint's queue is nearly full; what does not fit will be dropped"
 
@@ -107,7 +112,7 @@ class Webhooks(Service):
 
     def nearly_full(self) -> bool:
         """Whether the queue of an endpoint will soon overflow, if nothing changes."""
-        return any(lane.unsent >= NEARLY_FULL * QUEUE for lane in self._lanes.values())
+        return any(lane.fullness >= NEARLY_FULL for lane in self._lanes.values())
 
     def tidy(self, apps: Apps) -> None:
         """Give up the ways to endpoints that no app names any more.
@@ -132,6 +137,7 @@ class Webhooks(Service):
 @dataclass(slots=True)
 class _Attempt:
     hook: Hook
+    size: int
     failures: int = 0
 
 
@@ -160,10 +166,11 @@ class Lane:
         self._clock = clock
         self._post = post
         self._jitter = jitter
-        self._events: deque[tuple[float, Occurrence]] = deque()
+        self._events: deque[tuple[float, bytes]] = deque()
         self._again: deque[_Attempt] = deque()
         self._waiting: dict[int, IDelayedCall] = {}
         self._waiting_events = 0
+        self._bytes = 0
         self._collecting: IDelayedCall | None = None
         self._busy = False
         self._stopped = False
@@ -173,11 +180,13 @@ class Lane:
 
     def put(self, occurrence: Occurrence) -> None:
         """Queue an event; where the queue is full it is dropped, counted and logged."""
-        if self.unsent >= QUEUE:
+        event = msgspec.json.encode(occurrence)
+        if self.unsent >= QUEUE or self._bytes + len(event) > QUEUE_BYTES:
             self._drop(1, "its queue is full")
             return
         self._count("queued", 1)
-        self._events.append((self._clock.seconds(), occurrence))
+        self._events.append((self._clock.seconds(), event))
+        self._bytes += len(event)
         if not self.endpoint.batch:
             self._send_next()
         elif self._collecting is None:
@@ -187,6 +196,11 @@ class Lane:
     def unsent(self) -> int:
         """Count the events that wait, for whatever."""
         return len(self._events) + self._waiting_events
+
+    @property
+    def fullness(self) -> float:
+        """Tell which part of what may wait does."""
+        return max(self.unsent / QUEUE, self._bytes / QUEUE_BYTES)
 
     def flush(self) -> None:
         """Collect no longer."""
@@ -229,24 +243,25 @@ class Lane:
         queued = [self._events.popleft() for _ in range(count)]
         self._waiting_events += count
         app = self.app
-        events = [occurrence for _, occurrence in queued]
-        return _Attempt(make_hook(app.key, app.secret, self.endpoint, events, queued[0][0]))
+        hook = make_hook(app.key, app.secret, self.endpoint, [Raw(event) for _, event in queued], queued[0][0])
+        return _Attempt(hook, sum(len(event) for _, event in queued))
 
     def _drop_stale(self) -> None:
         """Drop what an endpoint would take for a forgery, so old it is."""
         oldest = self._clock.seconds() - GIVE_UP
         while self._again and self._again[0].hook.time_ms / 1000 < oldest:
-            events = self._again.popleft().hook.events
-            self._waiting_events -= events
-            self._drop(events, "they could not be sent in time")
+            stale = self._again.popleft()
+            self._forget(stale)
+            self._drop(stale.hook.events, "they could not be sent in time")
         while self._events and self._events[0][0] < oldest:
-            self._events.popleft()
+            _, event = self._events.popleft()
+            self._bytes -= len(event)
             self._drop(1, "they could not be sent in time")
 
     def _answered(self, answer: int | Failure, attempt: _Attempt) -> None:
         self._busy = False
         if isinstance(answer, int) and 200 <= answer < 300:
-            self._waiting_events -= attempt.hook.events
+            self._forget(attempt)
             self._tallies.webhook_requests[self.app.label, "ok"] += 1
             self._count("sent", attempt.hook.events)
         else:
@@ -258,7 +273,7 @@ class Lane:
         delay = min(2.0**attempt.failures, LONGEST_DELAY) * (0.75 + self._jitter() / 4)
         attempt.failures += 1
         if self._clock.seconds() + delay - attempt.hook.time_ms / 1000 > GIVE_UP:
-            self._waiting_events -= attempt.hook.events
+            self._forget(attempt)
             self._drop(attempt.hook.events, f"it kept failing, last with: {why}")
         elif not self._stopped:
             self._complain("webhooks for {url} fail, and are tried again: {why}", why=why)
@@ -268,6 +283,10 @@ class Lane:
         del self._waiting[id(attempt)]
         self._again.append(attempt)
         self._send_next()
+
+    def _forget(self, attempt: _Attempt) -> None:
+        self._waiting_events -= attempt.hook.events
+        self._bytes -= attempt.size
 
     def _drop(self, events: int, why: str) -> None:
         self._lost += events

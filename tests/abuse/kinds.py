@@ -82,6 +82,15 @@ def unfinished_bodies(abuser: Abuser) -> int:
     return len(held)
 
 
+def unread_answers(abuser: Abuser) -> int:
+    """Requests without end whose answers nobody reads, on both ways of HTTP."""
+    held = [abuser.connect(abuser.api_port, received=4096) for _ in range(2)]
+    for connection, header in zip(held, (b"", b"Origin: https://example.com\r\n"), strict=True):
+        send_until_closed(connection, (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n") * 1000, 1000)
+        drop(connection)
+    return len(held)
+
+
 def huge_frames(abuser: Abuser) -> int:
     """Frames of 16 MiB, sent in full, should the server read them."""
     connection = abuser.enter()
@@ -226,6 +235,7 @@ KINDS: Mapping[str, Kind] = {
     "slow headers": slow_headers,
     "half-open sockets": half_open,
     "unfinished bodies": unfinished_bodies,
+    "unread answers": unread_answers,
     "huge frames": huge_frames,
     "64-bit lengths": lengths,
     "endless fragments": fragments,

@@ -13,7 +13,7 @@ class AbuseTests(SynchronousTestCase):
     """One bad client hurts itself at most, and so do many."""
 
     def test_bystanders(self) -> None:
-        """Abuse of fifteen kinds at once costs official clients no event, and the process nothing that stays."""
+        """Abuse of sixteen kinds at once costs official clients no event, and the process nothing that stays."""
         driver = running_driver()
         self.addCleanup(driver.forget)
         with Server() as server:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from twisted.internet.testing import StringTransport
+from twisted.web.http import HTTPChannel
 
-from slanger.api.site import PATIENCE_BYTES
+from slanger.api.site import PATIENCE_BYTES, UNSIGNED_BYTES
 from slanger.protocol.names import REQUEST_BODY_BYTES
 from tests.api.requests import ApiTestCase, request_bytes, signed_target
 from tests.builders import LIMITS
@@ -16,6 +19,7 @@ EVENTS = "/apps/3/events"
 BATCH_EVENTS = "/apps/3/batch_events"
 TERMINATE = "/apps/3/users/1/terminate_connections"
 CHANNELS = "/apps/3/channels"
+Write = Callable[[bytes], None]
 BODY = b'{"name":"n","channel":"news","data":"d"}'
 BOTH_WAYS = settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 """The same properties hold over twisted.web alone: two classes run them, on purpose."""
@@ -240,7 +244,7 @@ class ConnectionTests(ApiTestCase):
         """Bounded: a body above 1 MiB is a 413; its bytes are not kept."""
         connection = self.connect()
         size = 8 * REQUEST_BODY_BYTES
-        connection.say(request_bytes("POST", EVENTS, Content_Length=str(size)))
+        connection.say(request_bytes("POST", signed_target("POST", EVENTS), Content_Length=str(size)))
         for _ in range(size // 65536 - 1):
             connection.say(b"x" * 65536)
         self.assertLessEqual(connection.body_bytes_kept(), REQUEST_BODY_BYTES + 1)
@@ -253,12 +257,68 @@ class ConnectionTests(ApiTestCase):
     def test_large_body_in_chunks(self) -> None:
         """Bounded: a chunked body above 1 MiB is a 413 too."""
         connection = self.connect()
-        connection.say(request_bytes("POST", EVENTS, Transfer_Encoding="chunked"))
+        connection.say(request_bytes("POST", signed_target("POST", EVENTS), Transfer_Encoding="chunked"))
         for _ in range(2 * REQUEST_BODY_BYTES // 65536):
             connection.say(b"10000\r\n" + b"x" * 65536 + b"\r\n")
         connection.say(b"0\r\n\r\n")
         (response,) = connection.read()
         self.assert_refused(response, 413)
+
+    def test_large_body_of_strangers(self) -> None:
+        """Bounded: of a body whose request is not signed little is kept, so that strangers cannot fill the memory."""
+        wrong = signed_target("POST", EVENTS, secret="wrong")
+        for path, status in ((EVENTS, 401), (wrong, 401), ("/nowhere", 404), ("/health", 405)):
+            for head, chunk in (
+                (request_bytes("POST", path, Content_Length=str(8 * 65536)), b"x" * 65536),
+                (request_bytes("POST", path, Transfer_Encoding="chunked"), b"10000\r\n" + b"x" * 65536 + b"\r\n"),
+            ):
+                connection = self.connect()
+                connection.say(head)
+                for _ in range(8):
+                    self.assertLessEqual(connection.body_bytes_kept(), UNSIGNED_BYTES)
+                    connection.say(chunk)
+                if b"chunked" in head:
+                    connection.say(b"0\r\n\r\n")
+                (response,) = connection.read()
+                self.assert_refused(response, status)
+                self.assertFalse(connection.ended)
+
+    def test_no_reader(self) -> None:
+        """Bounded: from a client that does not read nothing is read, whichever way its requests go, until it does."""
+        for request in (request_bytes("GET", "/"), request_bytes("GET", "/", Origin="https://example.com")):
+            connection = self.connect()
+            transport = connection.transport
+            write = transport.write
+
+            def fill(data: bytes, transport: StringTransport = transport, write: Write = write) -> None:
+                """Take bytes, and have no room for others."""
+                write(data)
+                transport.producer.pauseProducing()  # type: ignore[union-attr]
+
+            transport.write = fill  # type: ignore[method-assign]
+            connection.say(request * 3)
+            self.assertEqual(transport.producerState, "paused", request)
+            transport.producer.resumeProducing()  # type: ignore[union-attr]
+            self.assertEqual(transport.producerState, "producing", request)
+            self.assertEqual([response.status for response in connection.read()], [404] * 3)
+
+    def test_endless_length(self) -> None:
+        """One bad client hurts itself at most: a length of more digits than Python reads is a 400."""
+        for digits in (4301, 10_000):
+            connection = self.connect()
+            connection.say(request_bytes("POST", EVENTS, Content_Length="9" * digits))
+            (response,) = connection.read()
+            self.assert_refused(response, 400)
+            self.assertTrue(connection.ended)
+
+    def test_fault(self) -> None:
+        """One bad client hurts itself at most: a fault of ours ends its connection, and is logged."""
+        self.patch(HTTPChannel, "lineReceived", lambda *_: 1 // 0)
+        connection = self.connect()
+        connection.say(request_bytes("GET", CHANNELS, Connection="close"))
+        self.assertTrue(connection.ended)
+        self.assertEqual(connection.read(), [])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_huge_body(self) -> None:
         """Bounded: a body without end is not waited for: its sender is hung up on."""

@@ -10,16 +10,18 @@ from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.internet.task import Clock, deferLater
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
-from twisted.web.client import ResponseNeverReceived
+from twisted.web.client import ResponseFailed, ResponseNeverReceived
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 from zope.interface import directlyProvides, providedBy
 
 from slanger.domain.webhooks import Hook
-from slanger.services.posting import ANSWER_TIMEOUT, Poster
+from slanger.reasons import reason_of
+from slanger.services.posting import ANSWER_BYTES, ANSWER_TIMEOUT, Poster
 
 BODY = b'{"time_ms":1700000000000,"events":[{"name":"channel_occupied","channel":"test"}]}'
 HEADERS = (
@@ -187,7 +189,7 @@ class PosterTest(TestCase):
 
     async def test_reuse(self) -> None:
         """Delivery: one connection serves request after request, also where answers have a body."""
-        self.endpoint.answer = b"x" * 1000
+        self.endpoint.answer = b"x" * (ANSWER_BYTES // 2)
         for _ in range(5):
             await self.post()
             await self.idle()
@@ -255,6 +257,25 @@ class PosterTest(TestCase):
         stubborn = StubbornFactory(b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n" + b"x" * 500_000)
         self.assertEqual(await self.post(self.listen(stubborn)), 200)
         await stubborn.closed
+
+    async def test_head_without_end(self) -> None:
+        """Bounded: headers without end are cut off, and so is one interim answer after the other."""
+        for said in (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000, b"HTTP/1.1 102 Processing\r\n\r\n" * 10_000):
+            stubborn = StubbornFactory(said)
+            with self.assertRaises(ResponseFailed) as caught:
+                await self.post(self.listen(stubborn))
+            self.assertEqual(reason_of(Failure(caught.exception)), f"its answer has more than {ANSWER_BYTES} bytes")
+            await stubborn.closed
+
+    async def test_quiet(self) -> None:
+        """Delivery: connections that come and go by the thousand are not logged."""
+        self.endpoint.answer = b"done"
+        with capturedLogs() as logs:
+            await self.post()
+            await self.idle()
+            await self.let_go()
+        ours = [each for each in logs if "HTTP11" in f"{each.get('factory')}{each['log_namespace']}"]
+        self.assertEqual(ours, [])
 
     async def test_answer_that_does_not_end(self) -> None:
         """Bounded: an endpoint that begins an answer and never ends it holds no connection for ever."""

@@ -405,6 +405,11 @@ class Tracing(SubscribersTestCase):
         self.assertIn("subscription_succeeded", log)
         self.assertNotIn(signature, log)
 
+    def test_repetition(self) -> None:
+        """A long message costs in proportion to its length, whatever it repeats: else this would take hours."""
+        for repeated in (b"\\", b'"auth', b'"auth"', b'"auth\\"', b'"auth" :', b'"auth": '):
+            self.assertIn(f"({4 * 2**20} bytes)", self.traced((repeated * 2**22)[: 4 * 2**20]))
+
     def test_garbage(self) -> None:
         """Bytes that are no text, and braces, are logged without a fault."""
         log = self.traced(b"\xff\xfe {nonsense} {0}")

@@ -406,6 +406,29 @@ class NeverSilent(WebhooksTestCase):
             self.tell("channel_occupied", str(number))
         self.assertEqual(self.post.events(), ["0", "1", "2", "3", "4"])
 
+    def test_bytes_are_bounded(self) -> None:
+        """Bounded: of events that clients fill with data fewer wait, be it for another try; what leaves makes room."""
+        self.patch(room, "QUEUE_BYTES", 1000)
+        for answer in (None, 500):
+            self.begin(make_endpoint())
+            if answer is not None:
+                self.post.answers[HOOK] = answer
+            full = False
+            for number in range(20):
+                full = full or self.webhooks.nearly_full()
+                self.tell("client_event", str(number), data="\0" * 30)
+            self.assertTrue(full)
+            self.assertEqual(self.webhooks.unsent, 4)
+            self.post.answers[HOOK] = 200
+            if answer is None:
+                self.post.answer()
+            self.clock.advance(10)
+            self.assertEqual(self.post.events()[-4:], ["0", "1", "2", "3"])
+            self.assertFalse(self.webhooks.nearly_full())
+            for number in range(20):
+                self.tell("client_event", str(number), data="\0" * 30)
+            self.assertEqual(self.post.events()[-1], "19")
+
     def test_full_endpoint_harms_no_other(self) -> None:
         """Bounded: each endpoint has a queue of its own."""
         self.patch(room, "QUEUE", 5)
