@@ -42,8 +42,12 @@ class Hangup(Service):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     def stopService(self) -> None:
-        """Ignore it from now on: Python's own end would give it back its meaning, and the process died of it."""
+        """Ignore it from now on: Python's own end would give it back its meaning, and the process would die of it.
+
+        It is held back first, as Python complains of one that comes while its handler is being taken away.
+        """
         super().stopService()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:

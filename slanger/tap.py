@@ -19,7 +19,7 @@ from slanger import __version__
 from slanger.assembly import assemble
 from slanger.certificates import Certificate
 from slanger.faults import StartupFault
-from slanger.hangup import Hangup
+from slanger.hangup import Hangup, held_back
 from slanger.logs import WithLog, observer_for
 from slanger.reload import Reload
 from slanger.services.drain import LONGEST
@@ -207,4 +207,8 @@ def _watch(options: Options, reactor: Any) -> MultiService:
 
 
 def _in_thread(read: Callable[[], Settings], reactor: Any) -> Callable[[], Deferred[Settings]]:
-    return lambda: deferToThreadPool(reactor, reactor.getThreadPool(), read)
+    def read_in_thread() -> Deferred[Settings]:
+        with held_back():  # from a thread that is started for it, too: SIGHUP is for this one
+            return deferToThreadPool(reactor, reactor.getThreadPool(), read)
+
+    return read_in_thread
