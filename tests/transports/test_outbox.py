@@ -126,6 +126,16 @@ class OutboxTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual((self.transport.writes, self.overflows), ([], 1))
 
+    def test_too_slow_and_gone(self) -> None:
+        """Bounded: a connection that ends in the turn in which its backlog grows too large is not ended once more."""
+        for number, end in enumerate((Outbox.close, Outbox.stopProducing)):
+            outbox = Outbox(Transport(), self.turn, self)
+            outbox.pauseProducing()
+            outbox.put(b"x" * (LIMITS.backlog_bytes + 1))
+            end(outbox)
+            self.clock.advance(0)
+            self.assertEqual((self.overflows, self.turn.backlog), (0, 0), number)
+
     def test_fast_reader(self) -> None:
         """Bounded: a client that takes everything may be sent any number of bytes in a turn."""
         for _ in range(4):
