@@ -142,6 +142,12 @@ class ApiChannel(HTTPChannel):
         self.arrived()
         super().allContentReceived()
 
+    def requestDone(self, request: Request) -> None:
+        """Go on after an answer; one that is the last has the time of a silent connection to be read."""
+        if not self.persistent:
+            self.setTimeout(self._savedTimeOut)
+        super().requestDone(request)
+
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Tell whether the connection outlives a request; while the node leaves none does, and callers are told."""
         if self.site.leaving:

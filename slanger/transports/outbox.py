@@ -193,7 +193,6 @@ class Outbox:
 
     def resumeProducing(self) -> None:
         """Learn that the transport's buffer is empty again."""
-        self._paused = False
         self._catch_up()
         self._send_all()
 
@@ -204,7 +203,8 @@ class Outbox:
         self._frames.clear()
 
     def _catch_up(self) -> None:
-        """Count among the slow no more."""
+        """Count among the slow no more, neither now nor when the turn is over."""
+        self._paused = False
         if self in self._turn.slow:
             del self._turn.slow[self]
             self._turn.backlog -= self.backlog()

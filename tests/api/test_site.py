@@ -302,6 +302,16 @@ class ConnectionTests(ApiTestCase):
             self.assertEqual(transport.producerState, "producing", request)
             self.assertEqual([response.status for response in connection.read()], [404] * 3)
 
+    def test_no_reader_of_the_last(self) -> None:
+        """Bounded: a client that does not read the answer its connection ends with is dropped after a while."""
+        connection = self.connect()
+        self.patch(connection.transport, "unregisterProducer", lambda: None)  # real ones do it twice if need be
+        connection.say(request_bytes("GET", "/", Connection="close"))
+        self.clock.advance(LIMITS.keep_alive)
+        self.assertFalse(connection.transport.disconnected)
+        self.clock.advance(HTTPChannel.abortTimeout)
+        self.assertTrue(connection.transport.disconnected)
+
     def test_endless_length(self) -> None:
         """One bad client hurts itself at most: a length of more digits than Python reads is a 400."""
         for digits in (4301, 10_000):

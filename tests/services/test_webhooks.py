@@ -356,6 +356,8 @@ class Retries(WebhooksTestCase):
         ages = [START + when - hook.time_ms / 1000 for when, _, hook in self.post.posted]
         self.assertLess(max(ages), 300)
         self.assertGreater(len(set(self.post.events())), 1)
+        self.patch(room, "QUEUE_BYTES", 1)
+        self.assertEqual((self.webhooks.unsent, self.webhooks.nearly_full()), (0, False))
 
     def test_batch(self) -> None:
         """Delivery: a batch is tried again as a whole."""

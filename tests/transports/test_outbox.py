@@ -126,6 +126,44 @@ class OutboxTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual((self.transport.writes, self.overflows), ([], 1))
 
+    def test_too_slow_and_gone(self) -> None:
+        """Bounded: a connection that ends in the turn in which its backlog grows too large is not ended once more."""
+        for number, end in enumerate((Outbox.close, Outbox.stopProducing)):
+            outbox = Outbox(Transport(), self.turn, self)
+            outbox.pauseProducing()
+            outbox.put(b"x" * (LIMITS.backlog_bytes + 1))
+            end(outbox)
+            self.clock.advance(0)
+            self.assertEqual((self.overflows, self.turn.backlog), (0, 0), number)
+
+    def test_too_slow_again(self) -> None:
+        """Bounded: a client that was too slow and caught up in one turn is held to the limit when it is slow again."""
+        self.outbox.pauseProducing()
+        self.outbox.put(b"x" * (LIMITS.backlog_bytes + 1))
+        self.outbox.resumeProducing()
+        self.clock.advance(0)
+        self.assertEqual(self.overflows, 0)
+        self.outbox.pauseProducing()
+        self.outbox.put(b"x" * (LIMITS.backlog_bytes + 1))
+        self.clock.advance(0)
+        self.assertEqual(self.overflows, 1)
+
+    def test_spared(self) -> None:
+        """Bounded: a client that was spared where all together were too slow is held to its own limit afterwards."""
+        self.turn.limits = replace(LIMITS, total_backlog_bytes=LIMITS.backlog_bytes)
+        worse = Outbox(Transport(), self.turn, self)
+        self.patch(self, "overflowed", worse.close)
+        for outbox, size in ((worse, LIMITS.backlog_bytes), (self.outbox, LIMITS.backlog_bytes // 2)):
+            outbox.pauseProducing()
+            outbox.put(b"x" * size)
+        self.clock.advance(0)
+        self.assertEqual(list(self.turn.slow), [self.outbox])
+        self.turn.limits = LIMITS
+        self.patch(self, "overflowed", self.outbox.close)
+        self.outbox.put(b"x" * LIMITS.backlog_bytes)
+        self.clock.advance(0)
+        self.assertEqual(list(self.turn.slow), [])
+
     def test_fast_reader(self) -> None:
         """Bounded: a client that takes everything may be sent any number of bytes in a turn."""
         for _ in range(4):
